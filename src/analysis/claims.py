@@ -1,0 +1,184 @@
+"""The rules by which a claim of the paper is judged, as data; they stand in version control before the numbers.
+
+A rule names the effect, how many models become one number, the interval and what it is about (the estimand), the
+null that is printed beside it, and the smallest effect of interest. The verdict follows from the interval alone:
+REPRODUCED if the whole interval lies beyond the smallest effect of interest in the claimed direction, CONTRADICTED
+if it lies wholly short of it, CANNOT TELL if it contains it, NOT RUN if the data cannot answer.
+
+Estimands: S this test set; C these classes, fresh items; G fresh classes and fresh items; R fresh training runs.
+
+The rules were written after the numbers on ImageNet-V2 and on the networks of 2018 were known; for those they are
+descriptive. They are prospective for ImageNet-Sketch, CIFAR-10.1, the sixteen-class trials, Tiny-ImageNet, CIFAR-10-C
+and this project's own text runs: `git log --follow src/analysis/claims.py` shows that they are older than the tables.
+"""
+
+import hashlib
+import json
+
+RULES = {
+    "F1": {
+        "statement": "The average hides very weak classes",
+        "parts": [
+            {"effect": "classes with true accuracy below 0.5", "unit": "share of the classes", "mei": 0.01},
+            {
+                "effect": "overall accuracy minus the mean of the q weakest classes, beyond what equal difficulty gives",
+                "unit": "accuracy",
+                "mei": 0.10,
+            },
+        ],
+        "method": "posterior draws: g-model of 8 basis functions, penalty 0.1, refitted on resampled classes",
+        "models": "one network: its own; a named set: its median network, and the share of networks reproduced",
+        "estimand": "C",
+        "null": "every class equally hard",
+        "minimum_classes": 100,
+    },
+    "F2r": {
+        "statement": "Networks of different architecture find the same classes hard (correlation)",
+        "parts": [{"effect": "correlation of class accuracies, corrected for noise and shared items", "unit": "r", "mei": 0.70}],
+        "method": "closed form over all halvings; class bootstrap, all networks of a drawn class together",
+        "models": "mean over pairs of networks; the lowest pair is shown",
+        "estimand": "G",
+        "null": "sham classes: corrected covariance 0",
+        "minimum_classes": 20,
+    },
+    "F2o": {
+        "statement": "Networks of different architecture share their weakest classes (overlap)",
+        "parts": [
+            {"effect": "overlap of weak sets from disjoint items, over its ceiling", "unit": "ratio", "mei": 0.60},
+            {"effect": "overlap of weak sets from disjoint items", "unit": "multiples of q^2/K", "mei": 4.0},
+        ],
+        "method": "40 splits of the items, fixed before the class bootstrap; ties shared",
+        "models": "mean over pairs of networks",
+        "estimand": "G",
+        "null": "q^2/K by chance; sham classes as the floor of the full-set overlap",
+        "minimum_classes": 100,
+    },
+    "F3L": {
+        "statement": "Classes weak on clean data are weak under shift (level)",
+        "parts": [{"effect": "correlation of clean and shifted class accuracy, corrected for noise", "unit": "r", "mei": 0.50}],
+        "method": "closed form; class bootstrap, all networks of a drawn class together",
+        "models": "mean over networks",
+        "estimand": "G",
+        "null": "0; the ceiling of the raw correlation is printed",
+        "minimum_classes": 20,
+    },
+    "F3D": {
+        "statement": "Classes weak on clean data lose more under shift (loss)",
+        "parts": [
+            {
+                "effect": "loss of the q weakest classes minus loss of the rest, selected and read on disjoint items; the"
+                " mirror selection (weak on shifted data) must have the same sign",
+                "unit": "the row's scale",
+                "mei": {"points": 0.03, "ratio": 0.03, "logit": 0.20},
+            }
+        ],
+        "method": "cross-fitted halves; class bootstrap with the selection redone in every draw",
+        "models": "mean over networks",
+        "estimand": "G",
+        "null": "0: equal loss",
+        "minimum_classes": 20,
+    },
+    "F4-1": {
+        "statement": "The average hides weak classes of text classifiers",
+        "parts": [{"effect": "overall accuracy minus the cross-fitted mean of the q weakest classes", "unit": "accuracy", "mei": 0.10}],
+        "method": "200 splits; binomial interval over the selected classes",
+        "models": "run means first, then one value a representation; the median representation, bert-tiny included",
+        "estimand": "C",
+        "null": "0 by construction; equal difficulty and item flips beside the plug-in minimum",
+        "minimum_classes": 20,
+    },
+    "F4-2": {
+        "statement": "Text representations find the same classes hard",
+        "parts": [{"effect": "correlation of class accuracies of run means, corrected for noise and shared items", "unit": "r", "mei": 0.70}],
+        "method": "closed form; class bootstrap",
+        "models": "mean over pairs of representations, bert-tiny included; without it as a secondary row",
+        "estimand": "G",
+        "null": "sham classes: corrected covariance 0",
+        "minimum_classes": 20,
+    },
+    "C-i": {
+        "statement": "Poor representations are the cause of weak classes",
+        "parts": [],
+        "method": "",
+        "models": "",
+        "estimand": "",
+        "null": "",
+        "minimum_classes": 20,
+    },
+    "C-ii": {
+        "statement": "Training data are the cause of weak classes",
+        "parts": [
+            {"effect": "rank correlation of class accuracy with pre-training frequency", "unit": "r", "mei": 0.30},
+            {"effect": "rank correlation of class accuracy with ReaL disagreement", "unit": "r", "mei": 0.30},
+        ],
+        "method": "class bootstrap",
+        "models": "mean over networks",
+        "estimand": "G",
+        "null": "0",
+        "minimum_classes": 20,
+    },
+}
+
+# Two-part rules: reproduced needs both parts, contradicted if either part is, else cannot tell.
+# F3D with the contrast beyond its smallest effect but a mirror of the other sign: cannot tell.
+
+FOUR_FAMILIES = (
+    "timm2022/resnet50",
+    "timm2022/convnext_tiny",
+    "timm2022/efficientnet_b4",
+    "timm2022/vit_small_patch16_224",
+)
+
+# What is primary: claim, data set, labels, models, scale. Every other row is secondary.
+PRIMARY = (
+    ("F1", "imagenet-val", "original", "four-families", ""),
+    ("F2r", "imagenet-val", "original", "four-families", ""),
+    ("F2o", "imagenet-val", "original", "four-families", ""),
+    ("F3L", "imagenetv2-matched-frequency", "original", "nets45", ""),
+    ("F3D", "imagenetv2-matched-frequency", "original", "nets45", "points"),
+    ("F4-1", "banking77", "original", "paper-banking77", ""),
+    ("F4-1", "20news", "original", "paper-20news", ""),
+    ("F4-2", "banking77", "original", "paper-banking77", ""),
+    ("F4-2", "20news", "original", "paper-20news", ""),
+)
+
+
+def weak_set_size(classes: int) -> int:
+    """How many classes count as the weakest, by the number of classes.
+
+    >>> [weak_set_size(k) for k in (1000, 200, 77, 10)]
+    [50, 10, 5, 3]
+    """
+    return 50 if classes > 500 else 10 if classes >= 100 else 5 if classes >= 20 else 3
+
+
+def rules_digest() -> str:
+    """SHA-256 of the rules as canonical JSON: another digest is another set of rules."""
+    canonical = json.dumps([RULES, FOUR_FAMILIES, PRIMARY], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def part_verdict(low: float, high: float, mei: float) -> str:
+    """The verdict of one part from its 95 % interval and the smallest effect of interest.
+
+    >>> part_verdict(0.72, 0.90, 0.70), part_verdict(0.1, 0.2, 0.70), part_verdict(0.6, 0.8, 0.70)
+    ('reproduced', 'contradicted', 'cannot tell')
+    >>> part_verdict(float("nan"), 0.8, 0.70)
+    'cannot tell'
+    """
+    if low > mei:
+        return "reproduced"
+    return "contradicted" if high < mei else "cannot tell"
+
+
+def joint_verdict(verdicts: list[str]) -> str:
+    """Reproduced needs every part; one contradicted part contradicts; else cannot tell.
+
+    >>> joint_verdict(["reproduced", "reproduced"]), joint_verdict(["reproduced", "contradicted"])
+    ('reproduced', 'contradicted')
+    >>> joint_verdict(["reproduced", "cannot tell"])
+    'cannot tell'
+    """
+    if "contradicted" in verdicts:
+        return "contradicted"
+    return "reproduced" if verdicts and set(verdicts) == {"reproduced"} else "cannot tell"
