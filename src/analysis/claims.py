@@ -34,7 +34,13 @@ RULES = {
     },
     "F2r": {
         "statement": "Networks of different architecture find the same classes hard (correlation)",
-        "parts": [{"effect": "correlation of class accuracies, corrected for noise and shared items", "unit": "r", "mei": 0.70}],
+        "parts": [
+            {
+                "effect": "correlation of class accuracies, corrected for noise and shared items",
+                "unit": "r",
+                "mei": 0.70,
+            }
+        ],
         "method": "closed form over all halvings; class bootstrap, all networks of a drawn class together",
         "models": "mean over pairs of networks; the lowest pair is shown",
         "estimand": "G",
@@ -55,7 +61,9 @@ RULES = {
     },
     "F3L": {
         "statement": "Classes weak on clean data are weak under shift (level)",
-        "parts": [{"effect": "correlation of clean and shifted class accuracy, corrected for noise", "unit": "r", "mei": 0.50}],
+        "parts": [
+            {"effect": "correlation of clean and shifted class accuracy, corrected for noise", "unit": "r", "mei": 0.50}
+        ],
         "method": "closed form; class bootstrap, all networks of a drawn class together",
         "models": "mean over networks",
         "estimand": "G",
@@ -80,7 +88,13 @@ RULES = {
     },
     "F4-1": {
         "statement": "The average hides weak classes of text classifiers",
-        "parts": [{"effect": "overall accuracy minus the cross-fitted mean of the q weakest classes", "unit": "accuracy", "mei": 0.10}],
+        "parts": [
+            {
+                "effect": "overall accuracy minus the cross-fitted mean of the q weakest classes",
+                "unit": "accuracy",
+                "mei": 0.10,
+            }
+        ],
         "method": "200 splits; binomial interval over the selected classes",
         "models": "run means first, then one value a representation; the median representation, bert-tiny included",
         "estimand": "C",
@@ -89,7 +103,13 @@ RULES = {
     },
     "F4-2": {
         "statement": "Text representations find the same classes hard",
-        "parts": [{"effect": "correlation of class accuracies of run means, corrected for noise and shared items", "unit": "r", "mei": 0.70}],
+        "parts": [
+            {
+                "effect": "correlation of class accuracies of run means, corrected for noise and shared items",
+                "unit": "r",
+                "mei": 0.70,
+            }
+        ],
         "method": "closed form; class bootstrap",
         "models": "mean over pairs of representations, bert-tiny included; without it as a secondary row",
         "estimand": "G",

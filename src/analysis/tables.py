@@ -1,0 +1,382 @@
+"""The tables: columns, types, checks at the door, reading and writing.
+
+Every table has one declaration here. It is checked when written and again when read: columns and types field by
+field, keys unique, `0 <= correct <= n`, class ids inside the label space. Parquet files carry page checksums, so a
+damaged byte is an error and never a number. Two writes of the same rows give the same bytes.
+
+What a user predicted on their own machine lies in `data/own/` in the same forms; readers take both.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import files, paths
+from .errors import InputError, IntegrityError, some
+
+VERSION = 1
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+COUNTS = pa.schema(
+    [
+        ("dataset", _NAME),
+        ("model", _NAME),
+        ("labels", _NAME),
+        ("class_id", pa.int16()),
+        ("n", pa.int32()),
+        ("correct", pa.int32()),
+        ("accuracy", pa.float64()),
+        ("correct_top5", pa.int32()),
+        ("predicted", pa.int32()),
+        ("confidence_sum", pa.float64()),
+        ("confidence_sq_sum", pa.float64()),
+        ("confidence_correct_sum", pa.float64()),
+    ]
+)
+CONFUSIONS = pa.schema(
+    [("dataset", _NAME), ("model", _NAME), ("label", pa.int16()), ("pred", pa.int16()), ("count", pa.int32())]
+)
+CORRECT = pa.schema([("dataset", _NAME), ("item_id", pa.string()), ("class_id", pa.int16())])
+KEYS = {
+    "class_counts": ["dataset", "labels", "model", "class_id"],
+    "confusions": ["dataset", "model", "label", "pred"],
+    "correct": ["dataset", "item_id"],
+    "classes": ["label_space", "class_id"],
+    "models": ["model"],
+    "datasets": ["dataset"],
+    "sources": ["name"],
+}
+CSV = {
+    "classes": {"label_space": str, "class_id": int, "wnid": str, "name": str, "superclass": str},
+    "models": {
+        "model": str,
+        "name": str,
+        "family": str,
+        "year": int,
+        "source": str,
+        "pretraining": str,
+        "published_top1": float,
+        "published_source": str,
+        "top1": float,
+        "is_network": bool,
+        "in_claims": bool,
+        "flag": str,
+    },
+    "datasets": {
+        "dataset": str,
+        "label_space": str,
+        "items": int,
+        "classes": int,
+        "shift_of": str,
+        "per_item": bool,
+        "note": str,
+    },
+    "sources": {"name": str, "url": str, "sha256": str, "bytes": int, "licence": str, "used_by": str},
+}
+FAMILIES = {
+    "imagenet-val": ("imagenet-val",),
+    "imagenetv2": ("imagenetv2-",),
+    "cifar10": ("cifar10",),
+    "ood16": ("ood16/",),
+    "tiny-imagenet": ("tiny-imagenet",),
+    "text": ("banking77", "20news", "clinc150", "hint3"),
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one data set: `n` items and `correct` ones, shape (models, classes), int64; n = 0 where unknown."""
+
+    dataset: str
+    labels: str
+    models: tuple[str, ...]
+    class_id: np.ndarray
+    n: np.ndarray
+    correct: np.ndarray
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Which model is right on which item of one data set.
+
+    `right` is bool (models, items); `class_id` (items,) holds the ids of the label space, `class_index` (items,) the
+    same classes numbered 0 to `len(classes) - 1`, and `classes` the id of each such number.
+    """
+
+    dataset: str
+    labels: str
+    models: tuple[str, ...]
+    item_id: np.ndarray
+    class_id: np.ndarray
+    right: np.ndarray
+
+    @property
+    def classes(self) -> np.ndarray:
+        return np.unique(self.class_id)
+
+    @property
+    def class_index(self) -> np.ndarray:
+        return np.searchsorted(self.classes, self.class_id)
+
+    def of(self, models) -> "Correct":
+        """The same items for some of the models, in the order asked for."""
+        rows = _positions(self.models, models, self.dataset)
+        return Correct(self.dataset, self.labels, tuple(models), self.item_id, self.class_id, self.right[rows])
+
+
+def family(dataset: str) -> str:
+    """The family of `data/correct/` that a data set belongs to.
+
+    >>> family("imagenetv2-top-images"), family("cifar10.1-v6"), family("ood16/contrast/c05")
+    ('imagenetv2', 'cifar10', 'ood16')
+    """
+    for name, prefixes in FAMILIES.items():
+        if dataset.startswith(prefixes):
+            return name
+    raise InputError("dataset", f"{dataset}: no family of tables holds it", f"families: {', '.join(FAMILIES)}")
+
+
+def read_counts(*, dataset: str | None = None, models=None, labels: str | None = "original") -> pd.DataFrame:
+    """Rows of `class_counts`, shipped and own, as a DataFrame with the columns of `COUNTS`.
+
+    Parameters
+    ----------
+    dataset, labels : keep these rows only; None keeps all
+    models : iterable of model ids, or None for all
+
+    Raises
+    ------
+    IntegrityError : a shipped table is damaged or has other columns; InputError : one of your own has.
+    """
+    equal = [("dataset", "=", dataset), ("labels", "=", labels)]
+    filters = [part for part in equal if part[2] is not None]
+    if models is not None:
+        filters.append(("model", "in", list(models)))
+    return _both("class_counts.parquet", COUNTS, "class_counts", filters)
+
+
+def read_confusions(*, dataset: str | None = None, models=None) -> pd.DataFrame:
+    """Rows of `confusions` (label differs from pred), shipped and own."""
+    filters = [("dataset", "=", dataset)] if dataset is not None else []
+    if models is not None:
+        filters.append(("model", "in", list(models)))
+    return _both("confusions.parquet", CONFUSIONS, "confusions", filters)
+
+
+def counts(dataset: str, *, models=None, labels: str = "original") -> Counts:
+    """Counts of one data set as matrices, models in the order asked for (else sorted), classes by id.
+
+    Raises
+    ------
+    InputError : the data set, or one of the models on it, is not in the tables.
+    """
+    rows = read_counts(dataset=dataset, models=models, labels=labels)
+    rows = rows[rows["n"].notna() & rows["correct"].notna()]
+    if rows.empty:
+        raise InputError("dataset", f"{dataset} ({labels} labels): no counts in the tables", "see data/datasets.csv")
+    have = tuple(sorted(rows["model"].unique()))
+    wanted = have if models is None else tuple(models)
+    _positions(have, wanted, dataset)
+    class_id = np.sort(rows["class_id"].unique())
+    row = pd.Index(wanted).get_indexer(rows["model"])
+    column = np.searchsorted(class_id, rows["class_id"])
+    n, correct = np.zeros((2, len(wanted), len(class_id)), dtype=np.int64)
+    n[row, column] = rows["n"]
+    correct[row, column] = rows["correct"]
+    return Counts(dataset, labels, wanted, class_id, n, correct)
+
+
+def correct(dataset: str, *, models=None, labels: str = "original") -> Correct:
+    """Per-item correctness of one data set, for the models that answered every item of it.
+
+    Raises
+    ------
+    InputError : no per-item answers were published for the data set, or a model asked for is not among them.
+    """
+    suffix = "" if labels == "original" else f".{labels}"
+    name = f"correct/{family(dataset)}{suffix}.parquet"
+    shipped = [path for path in (paths.data() / name, paths.own() / name) if path.exists()]
+    parts = [_read_correct(path, dataset) for path in shipped]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        raise InputError("dataset", f"{dataset} ({labels} labels): no per-item answers in the tables", "only counts")
+    first = parts[0]
+    for extra in parts[1:]:
+        if set(extra.index) != set(first.index) or not (extra["class_id"] == first["class_id"][extra.index]).all():
+            raise InputError("items", f"data/own/{name}: items of {dataset} differ from the shipped ones")
+        first = first.join(extra.drop(columns="class_id"))
+    answers = first.drop(columns="class_id")
+    answers = answers.loc[:, answers.notna().all()]
+    wanted = tuple(answers.columns) if models is None else tuple(models)
+    _positions(tuple(answers.columns), wanted, dataset)
+    right = np.ascontiguousarray(answers[list(wanted)].to_numpy(dtype=bool).T)
+    return Correct(dataset, labels, wanted, first.index.to_numpy(), first["class_id"].to_numpy(), right)
+
+
+def read_csv(name: str, path=None) -> pd.DataFrame:
+    """A declared CSV table (`classes`, `models`, `datasets`, `sources`) with its types; "" is a missing number.
+
+    Names such as "NA" or "07" stay text.
+    """
+    path = Path(path) if path else paths.data() / f"{name}.csv"
+    columns = CSV[name]
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except FileNotFoundError:
+        raise _fault(path, "missing") from None
+    except (ValueError, UnicodeDecodeError) as fault:
+        raise _fault(path, f"not a table: {fault}") from None
+    if list(frame.columns) != list(columns):
+        raise _fault(path, f"columns are {some(frame.columns, 20)}, expected {some(columns, 20)}")
+    for column, kind in columns.items():
+        try:
+            frame[column] = _cast(frame[column], kind)
+        except (ValueError, KeyError):
+            raise _fault(path, f"column {column} holds values that are not {kind.__name__}") from None
+    _check_keys(frame, KEYS[name], path)
+    return frame
+
+
+def write_csv(frame: pd.DataFrame, name: str, path=None) -> None:
+    """Write a declared CSV table, sorted by its key, atomically."""
+    path = Path(path) if path else paths.data() / f"{name}.csv"
+    frame = frame[list(CSV[name])].sort_values(KEYS[name], kind="stable")
+    _check_keys(frame, KEYS[name], path)
+    with files.atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def write_counts(frame: pd.DataFrame, path) -> None:
+    """Write rows of `class_counts`; `accuracy` is set from `correct / n` where both are known."""
+    frame = frame.reindex(columns=COUNTS.names)
+    known = frame["correct"].notna() & frame["n"].notna()
+    ratio = frame["correct"].astype("float64") / frame["n"].astype("float64").where(frame["n"] > 0)
+    frame["accuracy"] = ratio.where(known, frame["accuracy"])
+    _write(frame, COUNTS, "class_counts", path)
+
+
+def write_confusions(frame: pd.DataFrame, path) -> None:
+    """Write rows of `confusions`."""
+    _write(frame, CONFUSIONS, "confusions", path)
+
+
+def write_correct(frame: pd.DataFrame, path) -> None:
+    """Write per-item correctness: dataset, item_id, class_id, then one nullable bool column a model."""
+    models = sorted(set(frame.columns) - set(CORRECT.names))
+    schema = pa.schema([*CORRECT, *[pa.field(model, pa.bool_()) for model in models]])
+    _write(frame[schema.names], schema, "correct", path)
+
+
+def _write(frame: pd.DataFrame, schema: pa.Schema, kind: str, path) -> None:
+    frame = frame.sort_values(KEYS[kind], kind="stable").reset_index(drop=True)
+    _check(frame, kind, Path(path))
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    table = table.replace_schema_metadata({"analysis": json.dumps({"table": kind, "version": VERSION})})
+    with files.atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=1 << 16, write_page_checksum=True)
+
+
+def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
+    try:
+        handle = pq.ParquetFile(path, page_checksum_verification=True)
+        meta = json.loads(handle.schema_arrow.metadata[b"analysis"])
+    except FileNotFoundError:
+        raise _fault(path, "missing") from None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        raise _fault(path, "damaged or not a table of this project") from None
+    if meta.get("table") != kind or meta.get("version", 0) > VERSION:
+        raise _fault(path, f"holds {meta.get('table')} version {meta.get('version')}, expected {kind} {VERSION}")
+    schema = handle.schema_arrow
+    declared = {"class_counts": COUNTS, "confusions": CONFUSIONS, "correct": CORRECT}[kind]
+    found = [(field.name, field.type) for field in schema][: len(declared)]
+    extra = schema.names[len(declared) :]
+    if found != [(f.name, f.type) for f in declared] or (extra and kind != "correct"):
+        raise _fault(path, f"columns are {some(schema.names, 20)}, expected {some(declared.names, 20)}")
+    if not all(pa.types.is_boolean(schema.field(name).type) for name in extra):
+        raise _fault(path, "a model column is not boolean")
+    try:
+        return pq.read_table(path, filters=filters or None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError):
+        raise _fault(path, "damaged: a page checksum does not match") from None
+
+
+def _both(name: str, schema: pa.Schema, kind: str, filters) -> pd.DataFrame:
+    found = [path for path in (paths.data() / name, paths.own() / name) if path.exists()]
+    if not found:
+        raise _fault(paths.data() / name, "missing")
+    frames = []
+    for path in found:
+        frame = _plain(_read_parquet(path, kind, filters).to_pandas())
+        _check(frame, kind, path)
+        frames.append(frame)
+    joined = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    _check_keys(joined, KEYS[kind], found[-1])
+    return joined
+
+
+def _read_correct(path: Path, dataset: str) -> pd.DataFrame:
+    frame = _plain(_read_parquet(path, "correct", [("dataset", "=", dataset)]).to_pandas())
+    _check(frame, "correct", path)
+    return frame.drop(columns="dataset").set_index("item_id")
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    # Dictionary columns arrive as categoricals, whose grouping and joining rules surprise; text is what they are.
+    for column in frame.columns:
+        if isinstance(frame[column].dtype, pd.CategoricalDtype):
+            frame[column] = frame[column].astype(str)
+    return frame
+
+
+def _check(frame: pd.DataFrame, kind: str, path: Path) -> None:
+    _check_keys(frame, KEYS[kind], path)
+    if kind == "class_counts":
+        for column in ("correct", "correct_top5"):
+            bad = frame[(frame[column] < 0) | (frame[column] > frame["n"])]
+            if len(bad):
+                row = bad.iloc[0]
+                raise _fault(path, f"{row['dataset']}, {row['model']}, class {row['class_id']}: {column} outside 0..n")
+        known = frame["accuracy"].dropna()
+        if not known.between(0, 1).all():
+            raise _fault(path, "an accuracy lies outside 0..1")
+        sums = frame[["confidence_sum", "confidence_sq_sum", "confidence_correct_sum"]]
+        if not (sums.isna() | (sums.ge(0) & sums.le(frame["n"], axis=0))).all(axis=None):
+            raise _fault(path, "a sum of confidences lies outside 0..n")
+    if kind == "confusions" and ((frame["count"] <= 0) | (frame["label"] == frame["pred"])).any():
+        raise _fault(path, "a confusion has no count, or label equals prediction")
+
+
+def _check_keys(frame: pd.DataFrame, key: list[str], path: Path) -> None:
+    twice = frame.duplicated(key)
+    if twice.any():
+        row = frame.loc[twice.idxmax(), key]
+        raise _fault(path, f"{', '.join(f'{name} {row[name]}' for name in key)} occurs twice")
+
+
+def _cast(column: pd.Series, kind: type) -> pd.Series:
+    if kind is str:
+        return column
+    if kind is bool:
+        return column.map({"True": True, "False": False, "true": True, "false": False}).astype(bool, errors="raise")
+    number = column.map(lambda text: math.nan if text == "" else kind(text))
+    return number if kind is float or number.isna().any() else number.astype("int64")
+
+
+def _positions(have: tuple, wanted, dataset: str) -> list[int]:
+    where = {model: position for position, model in enumerate(have)}
+    absent = [model for model in wanted if model not in where]
+    if absent:
+        raise InputError("model", f"{some(absent)}: not in the tables of {dataset}", "see data/models.csv")
+    return [where[model] for model in wanted]
+
+
+def _fault(path: Path, what: str):
+    if Path(path).is_relative_to(paths.own()):
+        return InputError("table", f"{paths.shown(path)}: {what}", "make it again with analysis predict")
+    return IntegrityError("table", f"{paths.shown(path)}: {what}", "run git checkout data, or make data tables")
