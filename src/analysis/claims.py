@@ -14,6 +14,12 @@ and this project's own text runs: `git log --follow src/analysis/claims.py` show
 
 import hashlib
 import json
+from pathlib import Path
+
+import pandas as pd
+
+from . import files, paths
+from .errors import IntegrityError, UsageError
 
 RULES = {
     "F1": {
@@ -202,3 +208,129 @@ def joint_verdict(verdicts: list[str]) -> str:
     if "contradicted" in verdicts:
         return "contradicted"
     return "reproduced" if verdicts and set(verdicts) == {"reproduced"} else "cannot tell"
+
+
+COLUMNS = {
+    "claim": str,
+    "dataset": str,
+    "labels": str,
+    "models": str,
+    "role": str,
+    "scale": str,
+    "statement": str,
+    "effect": float,
+    "ci_low": float,
+    "ci_high": float,
+    "estimand": str,
+    "null": float,
+    "naive": float,
+    "n_classes": int,
+    "n_models": int,
+    "method": str,
+    "verdict": str,
+    "reason": str,
+}
+KEY = ["claim", "dataset", "labels", "models", "scale"]
+
+# What no published data can answer; a row of a notebook takes the place of the one here.
+NOT_RUN = (
+    ("F1", "imagenet-val", "original", "paper", "the paper's ImageNet.pkl was not published with its code"),
+    ("F2r", "imagenet-val", "original", "clip", "only class counts were published, no answers to single images"),
+    ("F2o", "imagenet-val", "original", "clip", "only class counts were published, no answers to single images"),
+    ("F3L", "imagenet-r", "original", "clip", "ImageNet-R is scored among 200 classes, ImageNet among 1000"),
+    ("F3D", "imagenet-r", "original", "clip", "ImageNet-R is scored among 200 classes, ImageNet among 1000"),
+    ("F3L", "imagenet-a", "original", "networks", "no answers to single images or classes were published"),
+    ("F3D", "imagenet-a", "original", "networks", "no answers to single images or classes were published"),
+    ("F3L", "imagenet-c", "original", "networks", "no answers to single images or classes were published"),
+    ("F3D", "imagenet-c", "original", "networks", "no answers to single images or classes were published"),
+    ("F3L", "ood16", "original", "tizian", "hardly an error on clean trials: no category is weak on clean images"),
+    ("F3D", "ood16", "original", "tizian", "hardly an error on clean trials: no category is weak on clean images"),
+    ("F4-1", "banking77", "original", "paper-banking77", "the authors' text predictions are not in the tables yet"),
+    ("F4-1", "20news", "original", "paper-20news", "the authors' text predictions are not in the tables yet"),
+    ("F4-2", "banking77", "original", "paper-banking77", "the authors' text predictions are not in the tables yet"),
+    ("F4-2", "20news", "original", "paper-20news", "the authors' text predictions are not in the tables yet"),
+    ("C-i", "imagenet-val", "original", "four-families", "features of these networks were not published"),
+    ("C-ii", "imagenet-val", "original", "networks", "pre-training frequencies are not in the tables yet"),
+)
+
+
+def row(claim: str, *, dataset: str, labels: str, models: str, scale: str = "", **values) -> dict:
+    """One row of the claims table; statement, estimand and role come from the rules.
+
+    Other keywords are columns: effect, ci_low, ci_high, null, naive, n_classes, n_models, method, verdict, reason.
+
+    >>> row("F2r", dataset="imagenet-val", labels="original", models="four-families", verdict="not run")["role"]
+    'primary'
+    """
+    unknown = set(values) - set(COLUMNS)
+    if unknown:
+        raise ValueError(f"no such column of the claims table: {sorted(unknown)}")
+    rule = RULES[claim]
+    role = "primary" if (claim, dataset, labels, models, scale) in PRIMARY else "secondary"
+    own = {"claim": claim, "dataset": dataset, "labels": labels, "models": models, "scale": scale, "role": role}
+    fixed = {"statement": rule["statement"], "estimand": rule["estimand"], "method": rule["method"]}
+    return dict.fromkeys(COLUMNS) | fixed | values | own
+
+
+def judge(claim: str, intervals: list[tuple[float, float]], *, n_classes: int, scale: str = "") -> tuple[str, str]:
+    """Verdict and, where the rule cannot be applied, the reason.
+
+    Parameters
+    ----------
+    intervals : (low, high) of each part of the rule, in its order and unit
+    n_classes : classes with items; below the rule's minimum the row is descriptive
+
+    >>> judge("F2r", [(0.9, 0.95)], n_classes=1000)
+    ('reproduced', '')
+    >>> judge("F3L", [(0.9, 0.95)], n_classes=10)
+    ('cannot tell', 'descriptive: 10 classes, the rule needs 20')
+    """
+    rule = RULES[claim]
+    if n_classes < rule["minimum_classes"]:
+        return "cannot tell", f"descriptive: {n_classes} classes, the rule needs {rule['minimum_classes']}"
+    if len(intervals) != len(rule["parts"]):
+        raise ValueError(f"{claim} has {len(rule['parts'])} parts, {len(intervals)} intervals were given")
+    minima = [part["mei"][scale] if isinstance(part["mei"], dict) else part["mei"] for part in rule["parts"]]
+    pairs = zip(intervals, minima, strict=True)
+    return joint_verdict([part_verdict(low, high, mei) for (low, high), mei in pairs]), ""
+
+
+def write(notebook: str, rows: list[dict], folder: Path) -> Path:
+    """Write the rows of one notebook to `<folder>/<notebook>.csv`; gives the path."""
+    path = folder / f"{notebook}.csv"
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    with files.atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    return path
+
+
+def combine() -> pd.DataFrame:
+    """All rows that the notebooks wrote, and a `not run` row with its reason for what they could not answer.
+
+    Rows come primary first, then by claim. Writes `figures/tables/claims.csv`.
+
+    Raises
+    ------
+    UsageError : no notebook has run yet; IntegrityError : two rows of one key.
+    """
+    written = sorted((paths.figures() / "tables" / "claims").glob("*.csv"))
+    if not written:
+        raise UsageError("claims", "no notebook has written claims yet", "run make reproduce")
+    frames = [pd.read_csv(path, keep_default_na=False, na_values={"effect": [""]}) for path in written]
+    rows = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    if rows.duplicated(KEY).any():
+        twice = rows[rows.duplicated(KEY)].iloc[0]
+        raise IntegrityError("claims", f"{' '.join(str(twice[k]) for k in KEY)}: two rows", "delete figures/tables")
+    have = set(rows[["claim", "dataset", "models"]].itertuples(index=False, name=None))
+    absent = [
+        row(claim, dataset=dataset, labels=labels, models=models, verdict="not run", reason=reason)
+        for claim, dataset, labels, models, reason in NOT_RUN
+        if (claim, dataset, models) not in have
+    ]
+    rows = pd.concat([rows, pd.DataFrame(absent, columns=list(COLUMNS)).astype(object)], ignore_index=True)
+    rank = {claim: position for position, claim in enumerate(RULES)}
+    order = pd.DataFrame({"role": rows["role"].ne("primary"), "claim": rows["claim"].map(rank)})
+    rows = rows.loc[order.sort_values(["role", "claim"], kind="stable").index].reset_index(drop=True)
+    with files.atomic(paths.figures() / "tables" / "claims.csv") as temporary:
+        rows.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    return rows

@@ -4,6 +4,12 @@ A message says what is wrong, where, and what to do: `error[hash] data/raw/a.npy
 says 9c01..; delete it and run "make data"`. Never put the content of a file from outside into a message.
 """
 
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
 
 class AnalysisError(Exception):
     """Base of every fault that a user can cause or meet; `code` is the exit code of the process.
@@ -67,3 +73,41 @@ def some(values, most: int = 5) -> str:
     values = [str(value) for value in values]
     shown = ", ".join(values[:most])
     return shown if len(values) <= most else f"{shown} and {len(values) - most} more"
+
+
+# Faults of the machine that reach us as they are, not through a write of `files`.
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EMFILE}
+
+
+def guarded(command: Callable[[], int | None]) -> int:
+    """Run a command to its exit code; a fault becomes one line on stderr, with a traceback only if ANALYSIS_DEBUG=1.
+
+    Every way in (`analysis ...`, `python -m analysis.run`) goes through here, so a code means the same everywhere.
+    Notes of the fault (`add_note`) follow the line.
+
+    >>> guarded(lambda: None)
+    0
+    """
+    try:
+        return command() or 0
+    except (Exception, KeyboardInterrupt) as fault:
+        if os.environ.get("ANALYSIS_DEBUG") == "1":
+            traceback.print_exc()
+        code, line = _verdict(fault)
+        print(line, *getattr(fault, "__notes__", ()), sep="\n", file=sys.stderr)
+        return code
+
+
+def _verdict(fault: BaseException) -> tuple[int, str]:
+    if isinstance(fault, KeyboardInterrupt):
+        return 130, "interrupted"
+    if told := getattr(fault, "format_message", None):  # click's own faults; many lines where it gives the help
+        text = told()
+        return 2, text if "\n" in text else str(UsageError("usage", text, "--help shows what there is"))
+    if isinstance(fault, MemoryError):
+        fault = ResourceError("memory", "not enough memory", "close other programs and run again")
+    elif isinstance(fault, OSError) and fault.errno in _MACHINE:
+        fault = ResourceError("system", f"{fault.filename or 'this machine'}: {fault.strerror}")
+    if isinstance(fault, AnalysisError):
+        return fault.code, str(fault)
+    return 1, f"error[bug] {type(fault).__name__}; this is a bug: set ANALYSIS_DEBUG=1, run again, report the traceback"

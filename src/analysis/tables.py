@@ -21,6 +21,7 @@ from . import files, paths
 from .errors import InputError, IntegrityError, some
 
 VERSION = 1
+_READ: set[Path] = set()
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
 COUNTS = pa.schema(
@@ -130,6 +131,11 @@ class Correct:
         return Correct(self.dataset, self.labels, tuple(models), self.item_id, self.class_id, self.right[rows])
 
 
+def files_read() -> list[Path]:
+    """The table files that this process has read so far: the inputs of what it writes."""
+    return sorted(_READ)
+
+
 def family(dataset: str) -> str:
     """The family of `data/correct/` that a data set belongs to.
 
@@ -142,31 +148,24 @@ def family(dataset: str) -> str:
     raise InputError("dataset", f"{dataset}: no family of tables holds it", f"families: {', '.join(FAMILIES)}")
 
 
-def read_counts(*, dataset: str | None = None, models=None, labels: str | None = "original") -> pd.DataFrame:
+def read_counts(*, dataset=None, models=None, labels="original", class_id=None) -> pd.DataFrame:
     """Rows of `class_counts`, shipped and own, as a DataFrame with the columns of `COUNTS`.
 
     Parameters
     ----------
-    dataset, labels : keep these rows only; None keeps all
+    dataset, labels, class_id : keep these rows only; None keeps all
     models : iterable of model ids, or None for all
 
     Raises
     ------
     IntegrityError : a shipped table is damaged or has other columns; InputError : one of your own has.
     """
-    equal = [("dataset", "=", dataset), ("labels", "=", labels)]
-    filters = [part for part in equal if part[2] is not None]
-    if models is not None:
-        filters.append(("model", "in", list(models)))
-    return _both("class_counts.parquet", COUNTS, "class_counts", filters)
+    return _both("class_counts", models, dataset=dataset, labels=labels, class_id=class_id)
 
 
-def read_confusions(*, dataset: str | None = None, models=None) -> pd.DataFrame:
-    """Rows of `confusions` (label differs from pred), shipped and own."""
-    filters = [("dataset", "=", dataset)] if dataset is not None else []
-    if models is not None:
-        filters.append(("model", "in", list(models)))
-    return _both("confusions.parquet", CONFUSIONS, "confusions", filters)
+def read_confusions(*, dataset=None, models=None, label=None) -> pd.DataFrame:
+    """Rows of `confusions` (label differs from pred), shipped and own; None keeps all."""
+    return _both("confusions", models, dataset=dataset, label=label)
 
 
 def counts(dataset: str, *, models=None, labels: str = "original") -> Counts:
@@ -226,6 +225,7 @@ def read_csv(name: str, path=None) -> pd.DataFrame:
     """
     path = Path(path) if path else paths.data() / f"{name}.csv"
     columns = CSV[name]
+    _READ.add(path)
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
     except FileNotFoundError:
@@ -283,6 +283,7 @@ def _write(frame: pd.DataFrame, schema: pa.Schema, kind: str, path) -> None:
 
 
 def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
+    _READ.add(path)
     try:
         handle = pq.ParquetFile(path, page_checksum_verification=True)
         meta = json.loads(handle.schema_arrow.metadata[b"analysis"])
@@ -306,10 +307,12 @@ def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
         raise _fault(path, "damaged: a page checksum does not match") from None
 
 
-def _both(name: str, schema: pa.Schema, kind: str, filters) -> pd.DataFrame:
-    found = [path for path in (paths.data() / name, paths.own() / name) if path.exists()]
-    if not found:
-        raise _fault(paths.data() / name, "missing")
+def _both(kind: str, models, **equal) -> pd.DataFrame:
+    filters = [(column, "=", value) for column, value in equal.items() if value is not None]
+    if models is not None:
+        filters.append(("model", "in", list(models)))
+    name = f"{kind}.parquet"
+    found = [paths.data() / name, *[path for path in [paths.own() / name] if path.exists()]]
     frames = []
     for path in found:
         frame = _plain(_read_parquet(path, kind, filters).to_pandas())

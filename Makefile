@@ -1,0 +1,152 @@
+# Everything runs in .venv, which the first command makes. Only relative paths: the folder's name may hold a space.
+# Stamps carry a checksum of what they stand for in their name, so content decides, never a file's time.
+
+SHELL := /bin/sh
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help reproduce _reproduce figures lab test test-quick lint format bench data tables readme lock clean FORCE
+
+PY := .venv/bin/python
+UV := $(PY) -m uv --quiet
+INSTALL = $(UV) pip install --python $(PY)
+
+# uv reads none of pip's settings; a network with its own package index has PIP_INDEX_URL, one with its own
+# certificates has them in the system's store.
+export UV_SYSTEM_CERTS := 1
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH ANALYSIS_BUILD_DIR
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# ---- Environment: one .venv, filled tier by tier from hashed locks ------------------------------------------------
+
+# A copied or moved clone has another folder, where the editable install must point: so `pwd` is part of the key.
+key = $(firstword $(shell (pwd; cat pyproject.toml $(1)) | cksum))
+UV_TOOL := .venv/stamps/uv-$(call key,requirements/uv.txt)
+BASE := .venv/stamps/base-$(call key,requirements/base.txt)
+DEV := .venv/stamps/dev-$(call key,requirements/dev.txt)
+LAB := .venv/stamps/lab-$(call key,requirements/lab.txt)
+# A .venv whose Python is gone (upgraded, other machine) is made again.
+$(shell [ -x $(PY) ] || rm -rf .venv/stamps)
+
+$(UV_TOOL):
+	@found=; for p in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
+	  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { found=$$p; break; }; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo 'error[python] no Python 3.11 or newer among python3, python3.13, python3.12, python3.11;' \
+	    'install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 2; \
+	fi; \
+	echo "environment: .venv with $$("$$found" --version)" >&2; \
+	"$$found" -m venv --clear .venv || { \
+	  echo 'error[python] "python -m venv" failed; on Debian and Ubuntu: apt install python3-venv' >&2; exit 2; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@mkdir -p $(@D) && touch $@
+
+.venv/stamps/%: | $(UV_TOOL)
+	@tier=$(firstword $(subst -, ,$*)); echo "environment: packages of requirements/$$tier.txt" >&2; \
+	$(INSTALL) --require-hashes -r requirements/$$tier.txt && \
+	$(INSTALL) --no-deps --editable . && rm -f .venv/stamps/$$tier-* && touch $@
+
+$(DEV) $(LAB): | $(BASE)
+
+# ---- Use ----------------------------------------------------------------------------------------------------------
+
+# A second make, so that what it compares is read after `make tables reproduce` has written the tables.
+reproduce: | $(BASE) ## run every notebook that is not up to date, then print the claims
+	@$(MAKE) --no-print-directory _reproduce
+
+ifneq ($(filter _reproduce,$(MAKECMDGOALS)),)
+NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
+INPUTS := $(firstword $(shell { find src/analysis "$${ANALYSIS_DATA_DIR:-data}" requirements/base.txt \
+  \( -name raw -o -name cache \) -prune -o -type f \( -name '*.py' -o -name '*.mplstyle' -o -name '*.parquet' \
+  -o -name '*.csv' -o -name '*.json' -o -name base.txt \) -exec cksum {} + | LC_ALL=C sort; \
+  echo "$$ANALYSIS_FIGURES_DIR"; } | cksum))
+RUNS := $(foreach name,$(NOTEBOOKS),build/runs/$(name).$(firstword \
+  $(shell { echo $(INPUTS); cat notebooks/$(name).ipynb; } | cksum)))
+# A stamp lists the files that its run made: where one of them is gone, the stamp no longer holds.
+LOST := $(shell for run in $(wildcard $(RUNS) build/runs/claims); do \
+  while IFS= read -r file; do [ -e "$$file" ] || { echo $$run; break; }; done < $$run; done)
+$(LOST): FORCE
+endif
+
+_reproduce: build/runs/claims
+	@$(if $(RAN),:,echo "nothing to do: $(words $(NOTEBOOKS)) notebooks and their figures are up to date")
+
+build/runs/claims: $(RUNS)
+	$(eval RAN := 1)
+	@$(PY) -m analysis claims
+	@mkdir -p $(@D) && printf '%s\n' "$${ANALYSIS_FIGURES_DIR:-figures}/tables/claims.csv" > $@
+
+$(RUNS):
+	@mkdir -p $(@D) && rm -f $(basename $@).*
+	@$(PY) -m analysis.run --outputs $@ notebooks/$(basename $(@F)).ipynb
+
+figures: | $(BASE) ## draw every figure again from its CSV, without running a notebook
+	@$(PY) -m analysis figures
+
+lab: | $(LAB) ## open the notebooks in JupyterLab
+	@$(PY) -m jupyterlab --notebook-dir=.
+
+# ---- Check --------------------------------------------------------------------------------------------------------
+
+test: | $(DEV) ## run all tests
+	@$(PY) -m pytest
+
+test-quick: | $(DEV) ## run the tests that need no torch
+	@$(PY) -m pytest -m "not inference"
+
+lint: | $(DEV) ## check style, formatting and that notebooks hold no output
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(if $(wildcard notebooks/*.ipynb),$(PY) -m nbstripout --verify notebooks/*.ipynb)
+
+format: | $(DEV) ## format the code, strip the notebooks
+	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
+	@$(if $(wildcard notebooks/*.ipynb),$(PY) -m nbstripout notebooks/*.ipynb)
+
+bench: | $(DEV) ## time the measures beside other libraries
+	@$(PY) -m analysis bench
+
+# ---- Make again ---------------------------------------------------------------------------------------------------
+
+data: | $(BASE) ## fetch the published files (about 30 MB) and check them
+	@$(PY) -m analysis data
+
+tables: | $(BASE) ## derive the tables in data/ from the published files
+	@$(PY) -m analysis tables
+
+readme: | $(BASE) ## write the README's claims table and figure
+	@$(PY) -m analysis readme
+
+# Several goals at once, perhaps with -j: first fetch, then derive, then run.
+ORDER := $(filter data tables reproduce readme,$(MAKECMDGOALS))
+ifneq ($(filter data,$(ORDER)),)
+tables: | data
+endif
+ifneq ($(filter tables,$(ORDER)),)
+reproduce: | tables
+endif
+ifneq ($(filter reproduce,$(ORDER)),)
+readme: | reproduce
+endif
+
+# No address, no header: the locks hold names, versions and hashes alone. Each tier keeps the versions of the one
+# before. UPGRADE=1 takes the newest versions that pyproject.toml allows, otherwise what is locked stays.
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-annotate \
+  --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+lock: | $(UV_TOOL) ## write requirements/*.txt again from pyproject.toml (UPGRADE=1: newest versions)
+	@echo 'uv>=0.13,<0.14' | $(COMPILE) - -o requirements/uv.txt >/dev/null
+	@$(COMPILE) pyproject.toml -o requirements/base.txt >/dev/null
+	@$(COMPILE) pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt >/dev/null
+	@$(COMPILE) pyproject.toml --group lab -c requirements/dev.txt -o requirements/lab.txt >/dev/null
+	@$(COMPILE) pyproject.toml --group inference -c requirements/lab.txt -o requirements/inference.txt >/dev/null
+
+clean: ## remove figures and executed notebooks (the environment stays)
+	@rm -rf build && find figures -mindepth 1 ! -name README.md -delete 2>/dev/null || :

@@ -1,0 +1,132 @@
+"""Speed of the measures, side by side in one run: `make bench`. Times are medians; ratios travel, seconds do not."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rich.table import Table
+
+from . import models, tables
+from .measure import accuracy, agreement, extremes, overlap, shift
+from .show import console
+
+RUNS = 5
+
+
+def main() -> None:
+    """Time each part `RUNS` times, check that rival routes give the same numbers, print the table."""
+    from sklearn.metrics import classification_report
+
+    names = [name for name in models.named("networks") if name.startswith("imagenetv2/")]
+    label, pred = predictions(names)
+    correct = tables.correct("imagenet-val", models=names)
+    right, class_id, total = correct.right, correct.class_index, len(correct.classes)
+    rng = np.random.default_rng(0)
+    clean, shifted = (tables.counts(name, models=names) for name in ("imagenet-val", "imagenetv2-matched-frequency"))
+    pair = {"kc": clean.correct, "nc": clean.n, "ks": shifted.correct, "ns": shifted.n}
+    q = 50
+
+    ours = _time(lambda: class_measures(label=label, pred=pred, n_classes=total))
+    rival = _time(lambda: classification_report(label, pred[0], output_dict=True, zero_division=np.nan), runs=3)
+    _same_as_scikit_learn(classification_report(label, pred[0], output_dict=True, zero_division=np.nan), label, pred[0])
+
+    rows = [
+        (f"all class measures, {len(names)} networks x {label.size} items, from predictions", ours, 2.0),
+        ("  scikit-learn classification_report, the same networks (one timed, times their number)", rival * len(names), None),
+        ("all class measures from the tables, read included", _time(lambda: from_tables(names)), 0.2),
+        ("corrected r, all pairs", _time(lambda: agreement.corrected_r(agreement.u_moments(right, class_id, total))), 0.1),
+        (
+            "corrected r, all pairs, 400 class-bootstrap draws",
+            _time(lambda: agreement.bootstrap_corrected_r(right, class_id, total, draws=400, rng=rng), runs=1),
+            None,
+        ),
+        (
+            "overlap on disjoint halves, 40 splits x 100 draws",
+            _time(lambda: overlap.bootstrap_half_overlap(right, class_id, total, q=q, rng=rng), runs=1),
+            None,
+        ),
+        (
+            "true extremes of all networks, 25 refits x 20 draws",
+            _time(
+                lambda: extremes.functional_interval(
+                    clean.correct, clean.n[0], lambda p: extremes.tail_functionals(p, q), rng=rng, refits=25
+                ),
+                runs=1,
+            ),
+            None,
+        ),
+        (
+            "loss under shift with its mirror, 400 draws x 20 splits",
+            _time(lambda: shift.bootstrap_shift(**pair, q=q, rng=rng), runs=1),
+            None,
+        ),
+    ]
+    table = Table(title=f"Medians of {RUNS} runs (1 for the long ones), seconds", title_justify="left", box=None)
+    for column in ("what", "seconds", "budget"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for what, seconds, budget in rows:
+        table.add_row(what, f"{seconds:.3f}", "" if budget is None else f"{budget:g}")
+    console().print(table)
+    console().print(f"scikit-learn / ours: {rival * len(names) / ours:.0f} times; the numbers agree to 1e-12")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    console().print(f"peak memory: {peak:.0f} MB")
+
+
+def predictions(names) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (items,) and predictions (models, items) with exactly the counts and confusions of the tables.
+
+    The items of a class come in another order than in the published files, which no class measure can see.
+    """
+    counts = tables.counts("imagenet-val", models=names)
+    wrong = tables.read_confusions(dataset="imagenet-val", models=names)
+    diagonal = [
+        np.stack([np.full(counts.class_id.size, place), counts.class_id, counts.class_id, row])
+        for place, row in enumerate(counts.correct)
+    ]
+    place = np.array([list(names).index(model) for model in wrong["model"]])
+    off = np.stack([place, *(wrong[column].to_numpy(dtype=np.int64) for column in ("label", "pred", "count"))])
+    cells = np.concatenate([*diagonal, off], axis=1)
+    cells = cells[:, np.lexsort(cells[:3][::-1])]
+    owner, label, pred = (np.repeat(row, cells[3]) for row in cells[:3])
+    items = label.size // len(names)
+    assert (owner.reshape(len(names), items) == np.arange(len(names))[:, None]).all()
+    return label[:items], pred.reshape(len(names), items)
+
+
+def class_measures(*, label, pred, n_classes: int) -> dict:
+    """Accuracy with interval, precision, F1 and counts of every class and model, from predictions."""
+    counts = accuracy.class_counts(label=label, pred=pred, n_classes=n_classes)
+    low, high = accuracy.wilson(counts.correct, counts.n)
+    return {
+        "accuracy": accuracy.class_accuracy(k=counts.correct, n=counts.n),
+        "low": low,
+        "high": high,
+        "precision": accuracy.precision(correct=counts.correct, predicted=counts.predicted),
+        "f1": accuracy.f1(correct=counts.correct, n=counts.n, predicted=counts.predicted),
+    }
+
+
+def from_tables(names) -> np.ndarray:
+    """Class accuracies with intervals of many models, read from `class_counts`."""
+    counts = tables.counts("imagenet-val", models=names)
+    accuracy.wilson(counts.correct, counts.n)
+    return accuracy.class_accuracy(k=counts.correct, n=counts.n)
+
+
+def _same_as_scikit_learn(report: dict, label: np.ndarray, pred: np.ndarray) -> None:
+    ours = class_measures(label=label, pred=pred, n_classes=int(label.max()) + 1)
+    for mine, theirs in (("accuracy", "recall"), ("precision", "precision"), ("f1", "f1-score")):
+        values = np.array([report[str(one)][theirs] for one in range(label.max() + 1)])
+        np.testing.assert_allclose(ours[mine], values, rtol=1e-12, err_msg=f"{mine} differs from scikit-learn")
+
+
+def _time(call: Callable, runs: int = RUNS) -> float:
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)

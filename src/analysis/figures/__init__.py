@@ -1,0 +1,7 @@
+"""Figures: one function a figure, each drawing one tidy table; the look is in `analysis.mplstyle`."""
+
+from . import class_view, fig01, fig02, fig03, fig09
+from .registry import FIGURES, caption, redraw, save, show, write_figure
+from .style import Figure
+
+__all__ = ["FIGURES", "Figure", "caption", "redraw", "save", "show", "write_figure"]

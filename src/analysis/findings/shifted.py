@@ -1,0 +1,237 @@
+"""F3: what becomes of weak classes under shift. Counts of a clean and a shifted set in, tidy tables and claim rows out.
+
+Positive loss = the weak classes lose more. Three scales, because they can disagree: points (errors an item), ratio
+(share of accuracy kept), logit (a constant difficulty).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from .. import claims, models, tables
+from ..measure import shift
+from ..measure.accuracy import class_accuracy
+
+SCALES = ("points", "ratio", "logit")
+BRASS = 458  # ImageNet-Sketch: 0 right for every CLIP model and prompt; left out of claims
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A clean set, a shifted one, the networks that answered both, and classes left out, with the reason."""
+
+    title: str
+    clean: str
+    shifted: str
+    models: str
+    without: tuple[int, ...] = ()
+    in_claims: bool = True
+
+
+V2 = ("matched-frequency", "threshold-0.7", "top-images")
+SHIFTS = (
+    *[Shift(f"V2 {name}", "imagenet-val", f"imagenetv2-{name}", "nets45") for name in V2],
+    Shift("Sketch", "imagenet-val", "imagenet-sketch", "clip", without=(BRASS,)),
+    Shift("Sketch with brass", "imagenet-val", "imagenet-sketch", "clip", in_claims=False),
+    Shift("CIFAR-10.1 v4", "cifar10", "cifar10.1-v4", "cifar30"),
+    Shift("CIFAR-10.1 v6", "cifar10", "cifar10.1-v6", "cifar30"),
+)
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Everything notebook 03 shows of one shift: counts of both sets over their common classes, and estimates."""
+
+    about: Shift
+    models: tuple[str, ...]
+    class_id: np.ndarray
+    counts: dict
+    q: int
+    level: shift.Level
+    line: shift.Line
+    sd_ratio: np.ndarray
+    contrast: shift.Contrast
+    mirror: shift.Contrast
+    naive: shift.Contrast
+    draws: shift.ShiftDraws
+
+
+def pair_counts(about: Shift) -> tuple[tuple[str, ...], np.ndarray, dict]:
+    """Model ids, class ids and the four count matrices kc, nc, ks, ns (models, classes) of one shift."""
+    names = models.named(about.models)
+    clean, shifted = tables.counts(about.clean, models=names), tables.counts(about.shifted, models=names)
+    class_id = np.setdiff1d(np.intersect1d(clean.class_id, shifted.class_id), about.without)
+    c, s = np.searchsorted(clean.class_id, class_id), np.searchsorted(shifted.class_id, class_id)
+    pair = {"kc": clean.correct[:, c], "nc": clean.n[:, c], "ks": shifted.correct[:, s], "ns": shifted.n[:, s]}
+    return names, class_id, pair
+
+
+def measure(about: Shift, *, rng, draws: int = 400, splits: int = 20) -> Shifted:
+    """Level, loss on three scales, mirror and spread of one shift, with class-bootstrap draws (G)."""
+    names, class_id, pair = pair_counts(about)
+    q = claims.weak_set_size(len(class_id))
+    return Shifted(
+        about=about,
+        models=names,
+        class_id=class_id,
+        counts=pair,
+        q=q,
+        level=shift.shift_level(**pair),
+        line=shift.shift_slope(**pair),
+        sd_ratio=shift.sd_ratio(**pair),
+        contrast=shift.shift_contrast(**pair, q=q, rng=rng),
+        mirror=shift.mirror_contrast(**pair, q=q, rng=rng),
+        naive=shift.naive_contrast(**pair, q=q),
+        draws=shift.bootstrap_shift(**pair, q=q, rng=rng, draws=draws, R=splits),
+    )
+
+
+def overview(found: list[Shifted]) -> pd.DataFrame:
+    """One row a shift: overall accuracy on both sets, level, slope and spread; means over networks."""
+    rows = []
+    for one in found:
+        overall = {end: (one.counts[f"k{end}"].sum(1) / one.counts[f"n{end}"].sum(1)).mean() for end in "cs"}
+        rows.append(
+            {
+                "shift": one.about.title,
+                "models": one.about.models,
+                "networks": len(one.models),
+                "classes": len(one.class_id),
+                "clean": overall["c"],
+                "shifted": overall["s"],
+                "raw_r": one.level.raw.mean(),
+                "ceiling": one.level.ceiling.mean(),
+                "corrected_r": one.level.corrected.mean(),
+                "slope": one.line.slope.mean(),
+                "sd_ratio": one.sd_ratio.mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def level_table(found: list[Shifted]) -> pd.DataFrame:
+    """Clean-shift correlation of class accuracies by shift, mean over networks, with interval (G)."""
+    rows = []
+    for one in found:
+        low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
+        row = {"shift": one.about.title, "models_set": one.about.models, "raw_r": one.level.raw.mean()}
+        row |= {"ceiling": one.level.ceiling.mean(), "corrected_r": one.level.corrected.mean(), "low": low, "high": high}
+        rows.append(row | {"mei": claims.RULES["F3L"]["parts"][0]["mei"]})
+    return pd.DataFrame(rows)
+
+
+def loss_table(found: list[Shifted]) -> pd.DataFrame:
+    """Weak minus rest by shift, scale and selection (clean, mirror, naive), mean over networks, with interval (G)."""
+    rows = []
+    for one in found:
+        for place, scale in enumerate(SCALES):
+            for selection in ("clean", "mirror", "naive"):
+                value, low, high = _loss(one, place, selection)
+                row = {"shift": one.about.title, "models_set": one.about.models, "scale": scale, "selection": selection}
+                mei = claims.RULES["F3D"]["parts"][0]["mei"][scale]
+                rows.append(row | {"value": value, "low": low, "high": high, "mei": mei})
+    return pd.DataFrame(rows)
+
+
+def class_means(found: list[Shifted]) -> pd.DataFrame:
+    """Clean and shifted accuracy of every class, mean over networks, with the correlations of single networks."""
+    parts = []
+    for one in found:
+        clean, shifted = (class_accuracy(k=one.counts[f"k{end}"], n=one.counts[f"n{end}"]).mean(0) for end in "cs")
+        frame = pd.DataFrame({"class_id": one.class_id, "clean": clean, "shifted": shifted})
+        frame.insert(0, "shift", one.about.title)
+        level = {"raw_r": one.level.raw.mean(), "ceiling": one.level.ceiling.mean()}
+        parts.append(frame.assign(models=len(one.models), **level, corrected_r=one.level.corrected.mean()))
+    return pd.concat(parts, ignore_index=True)
+
+
+def group_table(found: list[Shifted], *, rng, splits: int = 20) -> pd.DataFrame:
+    """Mean clean and shifted accuracy of the weakest, the strongest and the other classes, by side of selection.
+
+    Selected on a half of the items of one set and read on the rest. The interval of `shifted` is the central 95 % of
+    the networks, not a confidence interval.
+    """
+    rows = []
+    for one in found:
+        flipped = {"kc": one.counts["nc"] - one.counts["kc"], "nc": one.counts["nc"]}
+        flipped |= {"ks": one.counts["ns"] - one.counts["ks"], "ns": one.counts["ns"]}
+        for selection, select in (("clean", shift.shift_contrast), ("mirror", shift.mirror_contrast)):
+            weak = select(**one.counts, q=one.q, rng=rng, R=splits)
+            # The strongest classes are the weakest in errors.
+            strong = select(**flipped, q=one.q, rng=rng, R=splits)
+            groups = {
+                f"weakest {one.q}": (weak.clean_weak, weak.shift_weak),
+                "rest": (weak.clean_rest, weak.shift_rest),
+                f"strongest {one.q}": (1 - strong.clean_weak, 1 - strong.shift_weak),
+            }
+            for group, (clean, shifted) in groups.items():
+                low, high = np.quantile(shifted, [0.025, 0.975])
+                row = {"shift": one.about.title, "group": group, "selection": selection, "clean": clean.mean()}
+                rows.append(row | {"shifted": shifted.mean(), "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def models_line(one: Shifted, *, rng, splits: int = 20) -> pd.DataFrame:
+    """Is a weak class like a weak model? Shifted against clean accuracy of models, and of their weak and strong classes.
+
+    `line` is the straight line through the models on probit axes (Taori et al. 2020), at each row's clean accuracy.
+    """
+    weak = shift.shift_contrast(**one.counts, q=one.q, rng=rng, R=splits)
+    flipped = {name: one.counts[f"n{name[1]}"] - value if name[0] == "k" else value for name, value in one.counts.items()}
+    strong = shift.shift_contrast(**flipped, q=one.q, rng=rng, R=splits)
+    overall = {end: one.counts[f"k{end}"].sum(1) / one.counts[f"n{end}"].sum(1) for end in "cs"}
+    slope, intercept = np.polyfit(norm.ppf(overall["c"]), norm.ppf(overall["s"]), 1)
+    parts = {
+        "model": (overall["c"], overall["s"]),
+        "weak classes": (weak.clean_weak, weak.shift_weak),
+        "strong classes": (1 - strong.clean_weak, 1 - strong.shift_weak),
+    }
+    frames = []
+    for kind, (clean, shifted) in parts.items():
+        frame = pd.DataFrame({"model": one.models, "clean": clean, "shifted": shifted})
+        frame.insert(0, "shift", one.about.title)
+        frame["label"], frame["family"] = models.labels(one.models), models.families(one.models)
+        frames.append(frame.assign(kind=kind, line=norm.cdf(intercept + slope * norm.ppf(clean))))
+    return pd.concat(frames, ignore_index=True)
+
+
+def claim_rows(found: list[Shifted]) -> list[dict]:
+    """F3L and F3D (three scales) for every shift that is in the claims."""
+    rows = []
+    for one in found:
+        if not one.about.in_claims:
+            continue
+        total = len(one.class_id)
+        about = {"dataset": one.about.shifted, "labels": "original", "models": one.about.models}
+        about |= {"n_classes": total, "n_models": len(one.models)}
+        low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
+        verdict, reason = claims.judge("F3L", [(low, high)], n_classes=total)
+        text = f"ceiling of the raw correlation {one.level.ceiling.mean():.2f}; lowest network {one.level.corrected.min():.2f}"
+        values = {"effect": one.level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
+        text = "; ".join(filter(None, [reason, text]))
+        rows.append(claims.row("F3L", **about, **values, naive=one.level.raw.mean(), verdict=verdict, reason=text))
+        rows += [_loss_row(one, about, place, scale) for place, scale in enumerate(SCALES)]
+    return rows
+
+
+def _loss_row(one: Shifted, about: dict, place: int, scale: str) -> dict:
+    value, low, high = _loss(one, place, "clean")
+    mirror, mirror_low, mirror_high = _loss(one, place, "mirror")
+    verdict, reason = claims.judge("F3D", [(low, high)], n_classes=about["n_classes"], scale=scale)
+    if verdict == "reproduced" and np.sign(mirror) != np.sign(value):
+        verdict, reason = "cannot tell", "the mirror selection has the other sign"
+    text = f"mirror (weak on shifted data) {mirror:+.3f} [{mirror_low:+.3f}, {mirror_high:+.3f}]"
+    values = {"effect": value, "ci_low": low, "ci_high": high, "null": 0.0, "naive": _loss(one, place, "naive")[0]}
+    text = "; ".join(filter(None, [reason, text]))
+    return claims.row("F3D", scale=scale, **about, **values, verdict=verdict, reason=text)
+
+
+def _loss(one: Shifted, place: int, selection: str) -> tuple[float, float, float]:
+    value = getattr({"clean": one.contrast, "mirror": one.mirror, "naive": one.naive}[selection], SCALES[place]).mean()
+    if selection == "naive":
+        return value, np.nan, np.nan
+    draws = (one.draws.contrast if selection == "clean" else one.draws.mirror)[:, place]
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return value, low, high

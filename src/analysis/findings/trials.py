@@ -1,0 +1,90 @@
+"""The sixteen-class trials: networks and people on the same distorted images, by category and condition.
+
+Level only: a clean cell holds 10 to 40 trials a category at .97 to .99, so nothing about loss by weak category can be
+told. One collection of networks is used, because collections map 1000 classes to 16 categories by different rules.
+"""
+
+import numpy as np
+import pandas as pd
+
+from .. import classes, models, tables
+from ..measure.accuracy import class_accuracy, wilson
+
+# Conditions from easy to hard; a set without an entry here has one condition only.
+CONDITIONS = {
+    "colour": ("cr", "bw"),
+    "contrast": ("c100", "c50", "c30", "c15", "c10", "c05", "c03", "c01"),
+    "eidolonI": ("1-10-10", "2-10-10", "4-10-10", "8-10-10", "16-10-10", "32-10-10", "64-10-10", "128-10-10"),
+    "eidolonII": ("1-3-10", "2-3-10", "4-3-10", "8-3-10", "16-3-10", "32-3-10", "64-3-10", "128-3-10"),
+    "eidolonIII": ("1-0-10", "2-0-10", "4-0-10", "8-0-10", "16-0-10", "32-0-10", "64-0-10", "128-0-10"),
+    "false-colour": ("true", "false"),
+    "high-pass": ("inf", "3", "1.5", "1", "0.7", "0.55", "0.45", "0.4"),
+    "low-pass": ("0", "1", "3", "5", "7", "10", "15", "40"),
+    "phase-scrambling": ("0", "30", "60", "90", "120", "150", "180"),
+    "power-equalisation": ("0", "pow"),
+    "rotation": ("0", "90", "180", "270"),
+    "uniform-noise": ("0.00", "0.03", "0.05", "0.10", "0.20", "0.35", "0.60", "0.90"),
+}
+SINGLE = ("cue-conflict", "edge", "silhouette", "sketch", "stylized")
+
+
+def category_table(who) -> pd.DataFrame:
+    """Accuracy of every category by set and condition; one row a model, data set and category.
+
+    Parameters
+    ----------
+    who : model ids of one collection, and `human/pooled`
+    """
+    rows = tables.read_counts(models=who)
+    rows = rows[rows["dataset"].str.startswith("ood16/")].astype({"n": int, "correct": int})
+    parts = rows["dataset"].str.split("/", expand=True)
+    names = np.array(classes.names("ood16"))
+    return pd.DataFrame(
+        {
+            "set": parts[1],
+            "condition": parts[2].fillna("") if 2 in parts else "",
+            "category": names[rows["class_id"]],
+            "model": rows["model"],
+            "who": models.labels(rows["model"]),
+            "family": models.families(rows["model"]),
+            "kind": np.where(rows["model"].str.startswith("human/"), "human", "network"),
+            "n": rows["n"],
+            "correct": rows["correct"],
+        }
+    ).reset_index(drop=True)
+
+
+def by_condition(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over categories and the worst category, for each parametric set, condition and participant.
+
+    The interval is Wilson's for the category that came out worst, read on the trials that picked it: it shows the
+    noise of one cell, not a bound on the truly worst category.
+    """
+    order = {(name, value): place for name, values in CONDITIONS.items() for place, value in enumerate(values)}
+    table = table[table["set"].isin(list(CONDITIONS))]
+    table = table.assign(accuracy=class_accuracy(k=table["correct"].to_numpy(), n=table["n"].to_numpy()))
+    key = ["set", "condition", "who", "model", "kind", "family"]
+    groups = table.groupby(key, sort=False)
+    worst = table.loc[groups["accuracy"].idxmin()].set_index(key)
+    low, high = wilson(worst["correct"].to_numpy(), worst["n"].to_numpy())
+    frame = pd.DataFrame(
+        {
+            "mean": groups["accuracy"].mean(),
+            "n_categories": groups["accuracy"].count(),
+            "worst": worst["accuracy"],
+            "worst_category": worst["category"],
+            "worst_low": pd.Series(low, index=worst.index),
+            "worst_high": pd.Series(high, index=worst.index),
+        }
+    ).reset_index()
+    frame["order"] = [order[pair] for pair in zip(frame["set"], frame["condition"], strict=True)]
+    return frame.sort_values(["set", "order", "kind", "who"], kind="stable", ignore_index=True)
+
+
+def by_category(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of each category in each set, all conditions of the set pooled, with Wilson interval."""
+    key = ["set", "category", "who", "model", "kind", "family"]
+    pooled = table.groupby(key, sort=False, as_index=False)[["n", "correct"]].sum()
+    low, high = wilson(pooled["correct"].to_numpy(), pooled["n"].to_numpy())
+    values = class_accuracy(k=pooled["correct"].to_numpy(), n=pooled["n"].to_numpy())
+    return pooled.assign(accuracy=values, low=low, high=high)
