@@ -35,9 +35,17 @@ def main() -> None:
 
     rows = [
         (f"all class measures, {len(names)} networks x {label.size} items, from predictions", ours, 2.0),
-        ("  scikit-learn classification_report, the same networks (one timed, times their number)", rival * len(names), None),
+        (
+            "  scikit-learn classification_report, the same networks (one timed, times their number)",
+            rival * len(names),
+            None,
+        ),
         ("all class measures from the tables, read included", _time(lambda: from_tables(names)), 0.2),
-        ("corrected r, all pairs", _time(lambda: agreement.corrected_r(agreement.u_moments(right, class_id, total))), 0.1),
+        (
+            "corrected r, all pairs",
+            _time(lambda: agreement.corrected_r(agreement.u_moments(right, class_id, total))),
+            0.1,
+        ),
         (
             "corrected r, all pairs, 400 class-bootstrap draws",
             _time(lambda: agreement.bootstrap_corrected_r(right, class_id, total, draws=400, rng=rng), runs=1),

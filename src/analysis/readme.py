@@ -40,5 +40,7 @@ def table(rows) -> str:
         about = f"{row['dataset']}, {row['models']}"
         what = f"**{row['claim']}** {row['statement']}{scale}"
         outcome = row["verdict"] if row["verdict"] != "not run" else f"not run: {row['reason']}"
-        lines.append(f"| {what} | {about} | {effect(row)} | {number(row['null'])} | {number(row['naive'])} | {outcome} |")
+        lines.append(
+            f"| {what} | {about} | {effect(row)} | {number(row['null'])} | {number(row['naive'])} | {outcome} |"
+        )
     return "\n".join(lines) + "\n"

@@ -80,7 +80,8 @@ def _execute(notebook: Path, copy: Path, run_id: str) -> bool:
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would log is said below, in one line
+    for name in ("papermill", "asyncio"):  # what they would log, also as an interrupted run ends, is said in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         source = nbformat.read(notebook, as_version=4)
     except Exception as fault:
@@ -149,7 +150,8 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
         reached = sum(cell.metadata.papermill.get("start_time") is not None for cell in cells)
         what = f"{where} cell {reached}: the kernel was killed" if reached else f"{where}: the kernel did not start"
         fault = ResourceError("kernel", what, "free some memory and run again")
-        fault.add_note(copy.with_name(STDERR).read_text(encoding="utf-8", errors="replace")[-2000:].strip())
+        if said := copy.with_name(STDERR).read_text(encoding="utf-8", errors="replace").strip():
+            fault.add_note(said[-2000:])
         raise fault
     return len(cells)
 

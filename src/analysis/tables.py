@@ -52,6 +52,7 @@ KEYS = {
     "models": ["model"],
     "datasets": ["dataset"],
     "sources": ["name"],
+    "published": ["model", "dataset", "labels", "statistic", "source"],
 }
 CSV = {
     "classes": {"label_space": str, "class_id": int, "wnid": str, "name": str, "superclass": str},
@@ -79,6 +80,7 @@ CSV = {
         "note": str,
     },
     "sources": {"name": str, "url": str, "sha256": str, "bytes": int, "licence": str, "used_by": str},
+    "published": {"model": str, "dataset": str, "labels": str, "statistic": str, "value": float, "source": str},
 }
 FAMILIES = {
     "imagenet-val": ("imagenet-val",),

@@ -13,8 +13,8 @@ GOLDEN = (5**0.5 - 1) / 2
     columns="title dataset labels model label family n predicted accuracy low high",
     width=FULL,
     height=lambda table, width: 0.85 + 0.34 * len(_sets(table)),
-    caption="Accuracy on images of one class, {title:values}, for {model} networks, by data set and labels. A point is a"
-    " network; the bar is the Wilson 95 % interval of the network in the middle.",
+    caption="Accuracy on images of one class, {title:values}, for {model} networks, by data set and labels. A point"
+    " is a network; the bar is the Wilson 95 % interval of the network in the middle.",
 )
 def draw_class_view(table, figure):
     axes = figure.subplots()
@@ -31,7 +31,10 @@ def draw_class_view(table, figure):
         axes.plot([middle["low"], middle["high"]], [place, place], color=INK, linewidth=1)
         axes.plot(middle["accuracy"], place, "|", color=INK, markersize=9, markeredgewidth=1.6)
     images = table.groupby(["dataset", "labels"])["n"].max()
-    names = [f"{dataset}{'' if labels == 'original' else f', {labels}'} ({images[dataset, labels]:.0f})" for dataset, labels in sets]
+    names = [
+        f"{dataset}{'' if labels == 'original' else f', {labels}'} ({images[dataset, labels]:.0f})"
+        for dataset, labels in sets
+    ]
     style.rows_upward(axes, names)
     axes.set(title=table["title"].iloc[0], xlim=(-0.02, 1.02), xlabel="Accuracy (%), in brackets: images of the class")
     style.percent(axes.xaxis)

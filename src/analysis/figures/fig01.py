@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from ..claims import FOUR_FAMILIES
 from . import style
 from .registry import drawing
-from .style import COLUMN, FULL, INK, NULL, NULL_TEXT, SMALL
+from .style import FULL, INK, NULL, SMALL
 
 TAKEN_FOR = {  # parts of a bar: fill and name
     "right": ("#0072B2", "right"),
@@ -25,8 +25,8 @@ TAKEN_FOR = {  # parts of a bar: fill and name
     width=FULL,
     height=lambda table, width: 0.35 + 1.95 * style.grid(table["model"].nunique(), width, 2, 2.2)[0],
     caption="Top-1 accuracy of each of {class_id} ImageNet classes (50 validation images each), sorted, for {model}"
-    " networks. Coloured bands: Wilson 95 % interval of each class. Grey: the central 95 % of the sorted curve if every"
-    " class were equally hard. Dashed: overall accuracy.",
+    " networks. Coloured bands: Wilson 95 % interval of each class. Grey: the central 95 % of the sorted curve if"
+    " every class were equally hard. Dashed: overall accuracy.",
 )
 def draw_fig01_class_curves(table, figure):
     models = style.ordered(table["model"])
@@ -68,8 +68,8 @@ def draw_fig01_class_curves(table, figure):
     width=FULL,
     height=lambda table, width: _rows_height(table, style.grid(table["model"].nunique(), width, 2, 3.0)[0]),
     caption="The classes with the lowest accuracy of {model} networks, with Wilson 95 % intervals. Filled: original"
-    " labels (50 images a class). Open: ReaL labels, on the images of the class that carry one. The classes were picked"
-    " by the filled value, which is therefore too low on average.",
+    " labels (50 images a class). Open: ReaL labels, on the images of the class that carry one. The classes were"
+    " picked by the filled value, which is therefore too low on average.",
 )
 def draw_fig01_worst_classes(table, figure):
     models = style.ordered(table["model"])
@@ -105,8 +105,9 @@ def _rows_height(table, panel_rows: int, a_row: float = 0.175, a_panel: float = 
     width=FULL,
     height=lambda table, width: 0.75 + 0.24 * table["model"].nunique(),
     caption="Distribution of accuracy over {class_id} ImageNet classes (50 images each) for {model} networks in the"
-    " order of overall accuracy; widths are scaled to the same maximum, colours are families. Marks: overall accuracy, the 10th and 5th"
-    " percentile and the minimum over classes, all as observed, so the extremes include noise.",
+    " order of overall accuracy; widths are scaled to the same maximum, colours are families. Marks: overall"
+    " accuracy, the 10th and 5th percentile and the minimum over classes, all as observed, so the extremes include"
+    " noise.",
 )
 def draw_fig01_distribution(table, figure):
     axes = figure.subplots()
@@ -152,20 +153,21 @@ def draw_fig01_distribution(table, figure):
 @drawing(
     columns="model label family labels overall raw estimate low high",
     width=FULL,
-    height=3.0,
+    height=lambda table, width: 0.4 + 2.6 * style.grid(table["labels"].nunique(), width, 2, 2.6)[0],
     caption="Number of ImageNet classes whose true accuracy is below 50 %, against overall accuracy, for {model}"
-    " networks and two sets of labels. Points: estimate from posterior draws with its 95 % interval; grey crosses: raw"
-    " count of classes observed below 50 %. Named: one network of each of the four families.",
+    " networks and two sets of labels. Points: estimate from posterior draws with its 95 % interval; grey crosses:"
+    " raw count of classes observed below 50 %. Named: one network of each of the four families.",
 )
 def draw_fig01_weak_counts(table, figure):
     label_sets = style.ordered(table["labels"])
     titles = {"original": "Original labels", "real": "ReaL labels"}
-    shown = [*style.FAMILY_COLOURS]
-    for axes, labels in zip(style.panels(figure, len(label_sets), 2, 2.6, sharex=True, sharey=True), label_sets, strict=True):
+    for axes, labels in zip(
+        style.panels(figure, len(label_sets), 2, 2.6, sharex=True, sharey=True), label_sets, strict=True
+    ):
         rows = table[table["labels"] == labels]
         axes.set_yscale("log")
         axes.plot(rows["overall"], rows["raw"], "x", color="#A0A0A0", markersize=2.6, markeredgewidth=0.6, zorder=1)
-        for family in sorted(rows["family"].unique(), key=lambda name: (name in shown, name)):
+        for family in sorted(rows["family"].unique(), key=lambda name: (style.group(name) != "other", name)):
             part = rows[rows["family"] == family]
             colour = style.colour(family)
             axes.vlines(part["overall"], part["low"], part["high"], color=colour, linewidth=0.8, zorder=2)
@@ -212,6 +214,7 @@ def draw_fig01_confusions(table, figure):
     ids = style.ordered(table["class_id"])
     place = {class_id: position for position, class_id in enumerate(ids)}
     left = np.zeros(len(ids))
+    letters = int(3.9 * figure.get_figwidth())
     handles = []
     for part, (fill, label) in TAKEN_FOR.items():
         share = table[table["part"] == part].set_index("class_id")["share"].reindex(ids).fillna(0).to_numpy()
@@ -219,11 +222,11 @@ def draw_fig01_confusions(table, figure):
         handles.append(Patch(color=fill, linewidth=0, label=label))
         left = left + share
     for row in table[table["part"] == "first"].itertuples():
-        note = f"{style.short(row.pred_name, 26)}, {100 * row.share:.0f} %"
+        note = f"{style.short(row.pred_name, letters)}, {100 * row.share:.0f} %"
         axes.text(1.01, place[row.class_id], note, va="center", ha="left", fontsize=SMALL, color="#A84300")
     names = table.drop_duplicates("class_id")["name"]
-    style.rows_upward(axes, [style.short(name, 26) for name in names])
+    style.rows_upward(axes, [style.short(name, letters) for name in names])
     axes.grid(False)
-    axes.set(xlim=(0, 1), xlabel="Share of all answers to images of the class (%)")
+    axes.set(xlim=(0, 1), xlabel="Share of all answers (%)")
     style.percent(axes.xaxis)
     style.legend(figure, handles)

@@ -7,7 +7,7 @@ from . import style
 from .registry import drawing
 from .style import COLUMN, FULL, INK, NULL, NULL_TEXT, SMALL
 
-TO_THE_POINT = 1 / 72  # inches
+WIDE = 5  # inches from which there is room for names of families
 
 OVERLAP = {  # quantity: name, what its overlap is counted on, colour
     "full set": ("observed", "all images", "#0072B2"),
@@ -24,7 +24,7 @@ SHARING = {
 FOREST = {
     "raw r": ("As observed", "Correlation of class accuracies"),
     "corrected r": ("Corrected", "Correlation of class accuracies"),
-    "overlap ratio": ("Weakest classes, disjoint images", "Overlap over its ceiling"),
+    "overlap ratio": ("Overlap of weakest classes", "Overlap over its ceiling"),
 }
 MEAN = "mean of pairs"
 
@@ -32,14 +32,13 @@ MEAN = "mean of pairs"
 @drawing(
     columns="model_a label_a family_a model_b label_b family_b raw corrected",
     width=FULL,
-    height=6.1,
-    caption="Correlation of class accuracies over ImageNet classes for every pair of networks. Below the diagonal: raw;"
-    " above: corrected for noise and for the images that the networks share (a value may pass 1). Point estimates; the"
-    " intervals of the named pairs stand in fig02_four_families.",
+    height=lambda table, width: 1.65 + _cell(table, width) * len(_networks(table)),
+    caption="Correlation of class accuracies over ImageNet classes for every pair of networks. Below the diagonal:"
+    " raw; above: corrected for noise and for the images that the networks share (a value may pass 1). Point"
+    " estimates; the intervals of the named pairs stand in fig02_four_families.",
 )
 def draw_fig02_correlation(table, figure):
-    ends = [table[["model" + end, "label" + end, "family" + end]].to_numpy() for end in ("_a", "_b")]
-    networks = list(dict.fromkeys(map(tuple, np.vstack(ends))))
+    networks = _networks(table)
     position = {model: place for place, (model, _, _) in enumerate(networks)}
     number = len(networks)
     value = np.full((number, number), np.nan)
@@ -53,34 +52,49 @@ def draw_fig02_correlation(table, figure):
     for edge in np.arange(0.5, number - 1):
         axes.axhline(edge, color="white", linewidth=0.4)
         axes.axvline(edge, color="white", linewidth=0.4)
-    cell = (figure.get_figwidth() - 2.2) / number / TO_THE_POINT
-    if cell >= 13:  # points: what two decimals take
+    cell = 72 * _cell(table, figure.get_figwidth())  # points
+    if cell >= 13:  # what two decimals take
         for (row, column), number_ in np.ndenumerate(value):
             if np.isfinite(number_):
                 dark = number_ < low + 0.6 * (1 - low)
                 text = f"{number_:.2f}".removeprefix("0")
                 axes.text(column, row, text, ha="center", va="center", fontsize=SMALL, color="white" if dark else INK)
     names = [label for _, label, _ in networks]
-    axes.set_xticks(range(number), names, rotation=90)
-    axes.set_yticks(range(number), names)
+    size = SMALL if cell >= 8 else 0.9 * cell
+    axes.set_xticks(range(number), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(number), names, fontsize=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    _brackets(axes, [family for _, _, family in networks])
+    _brackets(axes, [family for _, _, family in networks], named=figure.get_figwidth() > WIDE)
     bar = figure.colorbar(picture, ax=axes, location="top", shrink=0.5, aspect=32, pad=0.015, extend="neither")
     bar.outline.set_visible(False)
-    bar.set_label("Correlation of class accuracies: raw below the diagonal, corrected above")
+    gap = " " if figure.get_figwidth() > WIDE else "\n"
+    bar.set_label(f"Correlation of class accuracies:{gap}raw below the diagonal, corrected above")
 
 
-def _brackets(axes, families) -> None:
+def _networks(table) -> list[tuple[str, str, str]]:
+    ends = [table[["model" + end, "label" + end, "family" + end]].to_numpy() for end in ("_a", "_b")]
+    return style.ordered(map(tuple, np.vstack(ends)))
+
+
+def _cell(table, width: float) -> float:
+    # Inches: what names on the left and, on a wide page, families on the right leave for one network.
+    return (width - (2.15 if width > WIDE else 1.25)) / len(_networks(table))
+
+
+def _brackets(axes, families, named: bool) -> None:
     # One bracket a family on the right, where networks of one family stand together.
     start = 0
     place = axes.get_yaxis_transform()
     for stop in range(1, len(families) + 1):
         if stop == len(families) or families[stop] != families[start]:
             colour = style.colour(families[start])
-            axes.plot([1.012] * 2, [start - 0.36, stop - 0.64], color=colour, linewidth=2, transform=place, clip_on=False)
+            axes.plot(
+                [1.012] * 2, [start - 0.36, stop - 0.64], color=colour, linewidth=2, transform=place, clip_on=False
+            )
             middle = (start + stop - 1) / 2
-            axes.text(1.025, middle, families[start], transform=place, va="center", fontsize=SMALL)
+            if named:
+                axes.text(1.025, middle, families[start], transform=place, va="center", fontsize=SMALL)
             start = stop
 
 
@@ -89,9 +103,9 @@ def _brackets(axes, families) -> None:
     optional="highlight",
     width=COLUMN,
     height=3.1,
-    caption="How many of its weakest classes a network shares with another, over {pair} pairs of networks: distribution"
-    " over pairs, mean (black), and pairs of the four families (white diamonds). Values from half the images have less"
-    " power and are comparable only with one another. Dotted: independent sets.",
+    caption="How many of its weakest classes a network shares with another, over {pair} pairs of networks:"
+    " distribution over pairs, mean (black), and pairs of the four families (white diamonds). Values from half the"
+    " images have less power and are comparable only with one another. Dotted: independent sets.",
 )
 def draw_fig02_overlap(table, figure):
     axes = figure.subplots()
@@ -101,12 +115,12 @@ def draw_fig02_overlap(table, figure):
     place = {quantity: row + (halves[row] != halves[0]) * 0.8 for row, quantity in enumerate(present)}
     for quantity, row in place.items():
         values = table.loc[table["quantity"] == quantity, "value"].dropna()
-        name, _, colour = OVERLAP[quantity]
+        colour = OVERLAP[quantity][2]
         body = axes.violinplot(values, positions=[row + 0.2], orientation="horizontal", side="low", widths=1.15)
         for part in ("cbars", "cmins", "cmaxes"):
             body[part].set_visible(False)
         body["bodies"][0].set(facecolor=colour, edgecolor="none", alpha=0.75, linewidth=0)
-        low, middle, high = values.quantile([0.05, 0.5, 0.95])
+        low, high = values.quantile([0.05, 0.95])
         axes.hlines(row + 0.2, low, high, color=INK, linewidth=0.7)
         axes.plot(values.mean(), row + 0.2, "|", color=INK, markersize=7, markeredgewidth=1.6)
         axes.annotate(
@@ -129,8 +143,18 @@ def draw_fig02_overlap(table, figure):
     axes.set_ylim(max(place.values()) + 0.75, -0.75)
     for words in dict.fromkeys(halves):
         rows = [place[quantity] for quantity in present if OVERLAP[quantity][1] == words]
-        axes.text(0.99, min(rows) - 0.62, words, ha="right", fontsize=SMALL, color=NULL_TEXT, transform=axes.get_yaxis_transform())
-    axes.text(chance, 1.0, f" chance {chance:.1f}", fontsize=SMALL, color=NULL_TEXT, transform=axes.get_xaxis_transform())
+        axes.text(
+            0.99,
+            min(rows) - 0.62,
+            words,
+            ha="right",
+            fontsize=SMALL,
+            color=NULL_TEXT,
+            transform=axes.get_yaxis_transform(),
+        )
+    axes.text(
+        chance, 1.0, f" chance {chance:.1f}", fontsize=SMALL, color=NULL_TEXT, transform=axes.get_xaxis_transform()
+    )
     axes.set_xlim(0, 1.02 * table["value"].max())
     axes.set_xlabel("Weak classes that two networks share")
 
@@ -139,9 +163,9 @@ def draw_fig02_overlap(table, figure):
     columns="curve networks_share classes low high",
     width=COLUMN,
     height=2.6,
-    caption="Number of ImageNet classes that are among the weakest of at least a given share of the networks: observed,"
-    " in sham classes that share nothing but images, and with class labels permuted within superclasses for each network"
-    " apart. Bands: 95 % over repetitions.",
+    caption="Number of ImageNet classes that are among the weakest of at least a given share of the networks:"
+    " observed, in sham classes that share nothing but images, and with class labels permuted within superclasses for"
+    " each network apart. Bands: 95 % over repetitions.",
 )
 def draw_fig02_sharing(table, figure):
     axes = figure.subplots()
@@ -164,16 +188,18 @@ def draw_fig02_sharing(table, figure):
     columns="pair quantity value low high mei",
     width=FULL,
     height=lambda table, width: _forest_height(table, width),
-    caption="Agreement of one network of each of four families about which ImageNet classes are hard, for each pair and"
-    " the mean of pairs: correlation of class accuracies as observed; corrected for noise and shared images; overlap of"
-    " the weakest classes on disjoint images over its ceiling. 95 % intervals from a bootstrap of classes. Dashed:"
-    " smallest effect of interest.",
+    caption="Agreement of one network of each of four families about which ImageNet classes are hard, for each pair"
+    " and the mean of pairs: correlation of class accuracies as observed; corrected for noise and shared images;"
+    " overlap of the weakest classes on disjoint images over its ceiling. 95 % intervals from a bootstrap of classes."
+    " Dashed: smallest effect of interest.",
 )
 def draw_fig02_four_families(table, figure):
     quantities = [quantity for quantity in FOREST if quantity in set(table["quantity"])]
     pairs = [pair for pair in style.ordered(table["pair"]) if pair != MEAN]
     place = {pair: row for row, pair in enumerate(pairs)} | {MEAN: len(pairs) + 0.35}
-    for axes, quantity in zip(style.panels(figure, len(quantities), 3, 1.9, sharex=True, sharey=True), quantities, strict=True):
+    for axes, quantity in zip(
+        style.panels(figure, len(quantities), 3, 1.9, sharex=True, sharey=True), quantities, strict=True
+    ):
         rows = table[table["quantity"] == quantity]
         for row in rows.itertuples():
             mean = row.pair == MEAN

@@ -10,17 +10,18 @@ from . import style
 from .registry import drawing
 from .style import FULL, INK, NULL_TEXT, REST, SMALL, STRONG, WEAK
 
-SCALES = {"points": "Points of accuracy", "ratio": "Share of accuracy kept", "logit": "Logit of accuracy"}
+SCALES = {"points": "Loss in points (of 100)", "ratio": "Loss in share kept", "logit": "Loss in logits"}
+MODEL_SETS = {"nets45": "45 networks", "cifar30": "30 networks", "networks": "all networks", "clip": "CLIP models"}
 SELECTIONS = {
     "clean": ("weak on clean images", "#0072B2", "o", "#0072B2"),
     "mirror": ("weak on shifted images (mirror)", "#D55E00", "s", "white"),
 }
-GROUPS = {"weakest 50": (WEAK, "v"), "rest": (REST, "o"), "strongest 50": (STRONG, "^")}
+GROUPS = {"weakest": (WEAK, "v"), "rest": (REST, "o"), "strongest": (STRONG, "^")}
 KINDS = {"weak classes": (WEAK, "v"), "strong classes": (STRONG, "^")}
 # Probits of 0 and 1 are infinite: what lies outside 0.1 and 99.9 % is drawn there.
 PROBIT = (lambda share: ndtri(np.clip(share, 0.001, 0.999)), ndtr)
-PROBIT_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-CHOSEN_ON = {"clean": "Groups chosen on clean images", "mirror": "Groups chosen on shifted images (mirror)"}
+PROBIT_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+CHOSEN_ON = {"clean": "Chosen on clean images", "mirror": "Chosen on shifted images (mirror)"}
 
 
 def _panel_height(panels, columns: int, narrowest: float, rest: float):
@@ -47,12 +48,10 @@ def draw_fig03_clean_vs_shift(table, figure):
         first = rows.iloc[0]
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.7, linestyle=(0, (4, 3)))
         axes.plot(rows["clean"], rows["shifted"], "o", color="#0072B2", alpha=0.3, markersize=2, markeredgewidth=0)
-        for line, (name, value) in enumerate(
-            (("r", first["raw_r"]), ("ceiling", first["ceiling"]), ("corrected", first["corrected_r"]))
-        ):
-            axes.text(0.03, 0.97 - 0.085 * line, f"{name} {value:.2f}", transform=axes.transAxes, va="top", fontsize=SMALL)
-        many = f" ({first['models']:.0f} networks)" if first["models"] > 1 else ""
-        axes.set_title(f"{shift}{many}")
+        note = f"r {first['raw_r']:.2f}\nceiling {first['ceiling']:.2f}\ncorrected {first['corrected_r']:.2f}"
+        note += f"\n{first['models']:.0f} networks" if first["models"] > 1 else ""
+        axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", fontsize=SMALL, linespacing=1.3)
+        axes.set_title(shift)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xticks=np.arange(0, 1.01, 0.25))
         axes.set_yticks(np.arange(0, 1.01, 0.25))
         style.percent(axes.xaxis, axes.yaxis)
@@ -63,10 +62,10 @@ def draw_fig03_clean_vs_shift(table, figure):
 @drawing(
     columns="shift models_set raw_r ceiling corrected_r low high mei",
     width=style.COLUMN,
-    height=lambda table, width: 0.85 + 0.3 * len(table),
-    caption="Correlation over classes of accuracy on clean and on shifted images, mean over networks, for {shift} shifts:"
-    " raw, the largest raw value that noise allows, and corrected for noise with the 95 % interval of a class bootstrap."
-    " Dashed: smallest effect of interest.",
+    height=lambda table, width: 0.85 + 0.3 * _shifts(table),
+    caption="Correlation over classes of accuracy on clean and on shifted images, mean over networks, for {shift}"
+    " shifts: raw, the largest raw value that noise allows, and corrected for noise with the 95 % interval of a class"
+    " bootstrap. Dashed: smallest effect of interest.",
 )
 def draw_fig03_level(table, figure):
     axes = figure.subplots()
@@ -76,7 +75,9 @@ def draw_fig03_level(table, figure):
     axes.hlines(place, table["low"], table["high"], color="#0072B2", linewidth=1.2)
     handles = [
         *axes.plot(table["raw_r"], place, "x", color=NULL_TEXT, markersize=4, label="raw"),
-        *axes.plot(table["ceiling"], place, "|", color=NULL_TEXT, markersize=8, markeredgewidth=1.2, label="ceiling of raw"),
+        *axes.plot(
+            table["ceiling"], place, "|", color=NULL_TEXT, markersize=8, markeredgewidth=1.2, label="ceiling of raw"
+        ),
         *axes.plot(table["corrected_r"], place, "o", color="#0072B2", markersize=4.5, label="corrected"),
     ]
     style.rows_upward(axes, _row_names(table))
@@ -87,7 +88,8 @@ def draw_fig03_level(table, figure):
 
 
 def _row_names(table) -> list[str]:
-    return [f"{row.shift}\n({row.models_set})" for row in table.itertuples()]
+    rows = style.ordered(zip(table["shift"], table["models_set"], strict=True))
+    return [f"{shift}\n({MODEL_SETS.get(models, models)})" for shift, models in rows]
 
 
 @drawing(
@@ -95,9 +97,9 @@ def _row_names(table) -> list[str]:
     width=FULL,
     height=lambda table, width: 0.9 + style.grid(3, width, 3, 1.8)[0] * (0.45 + 0.34 * _shifts(table)),
     caption="Do the 50 weakest classes lose more than the rest? Loss of the weakest minus loss of the others on three"
-    " scales, for {shift} shifts, with classes chosen and read on different images: chosen on clean images, and, as the"
-    " mirror, chosen on shifted ones; 95 % intervals from a bootstrap of classes. Crosses: chosen and read on the same"
-    " images (naive). Grey: smaller than the smallest effect of interest.",
+    " scales, for {shift} shifts, with classes chosen and read on different images: chosen on clean images, and, as"
+    " the mirror, chosen on shifted ones; 95 % intervals from a bootstrap of classes. Crosses: chosen and read on the"
+    " same images (naive). Grey: smaller than the smallest effect of interest.",
 )
 def draw_fig03_loss(table, figure):
     rows = style.ordered(zip(table["shift"], table["models_set"], strict=True))
@@ -115,21 +117,21 @@ def draw_fig03_loss(table, figure):
             axes.hlines(y, some["low"], some["high"], color=colour, linewidth=1.1)
             axes.plot(some["value"], y, marker, color=colour, markerfacecolor=fill, markersize=4)
         naive = part[part["selection"] == "naive"]
-        y = np.array([place[row] for row in zip(naive["shift"], naive["models_set"], strict=True)]) - 0.14
+        y = np.array([place[row] for row in zip(naive["shift"], naive["models_set"], strict=True)])
         axes.plot(naive["value"], y, "x", color=NULL_TEXT, markersize=3.6, markeredgewidth=0.9)
-        style.rows_upward(axes, [f"{shift}\n({models})" for shift, models in rows])
+        style.rows_upward(axes, _row_names(table))
         furthest = part[["value", "low", "high"]].abs().max(axis=None)
         axes.set_xlim(-1.08 * furthest, 1.08 * furthest)
         axes.set_title(SCALES[scale])
-        axes.set_xlabel("← strong lose more    weak lose more →", fontsize=SMALL)
+        axes.set_xlabel("weak lose more →", loc="right", fontsize=SMALL)
         if scale == "points":
             style.percent(axes.xaxis)
     handles = [
-        Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, markersize=4, label=f"chosen as {name}")
+        Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, markersize=4, label=name)
         for name, colour, marker, fill in SELECTIONS.values()
     ]
     handles.append(Line2D([], [], color=NULL_TEXT, marker="x", linestyle="none", label="naive"))
-    handles.append(Patch(color="#EBEBEB", label="below the smallest effect of interest"))
+    handles.append(Patch(color="#EBEBEB", label="below smallest effect of interest"))
     style.legend(figure, handles)
 
 
@@ -140,11 +142,12 @@ def _shifts(table) -> int:
 @drawing(
     columns="shift group selection clean shifted low high",
     width=FULL,
-    height=lambda table, width: 0.7
-    + style.grid(table["selection"].nunique(), width, 2, 2.4)[0] * (0.35 + 0.52 * table["shift"].nunique()),
-    caption="Mean accuracy on clean (open) and on shifted images (filled, with 95 % interval) of the 50 weakest classes,"
-    " the 50 strongest and the rest, for {shift} shifts; groups are chosen and read on different images. Left: chosen on"
-    " clean images; right: on shifted ones.",
+    height=lambda table, width: (
+        0.7 + style.grid(table["selection"].nunique(), width, 2, 2.4)[0] * (0.35 + 0.52 * table["shift"].nunique())
+    ),
+    caption="Mean accuracy on clean (open) and on shifted images (filled, with 95 % interval) of the 50 weakest"
+    " classes, the 50 strongest and the rest, for {shift} shifts; groups are chosen and read on different images."
+    " Left: chosen on clean images; right: on shifted ones.",
 )
 def draw_fig03_groups(table, figure):
     shifts = style.ordered(table["shift"])
@@ -155,8 +158,9 @@ def draw_fig03_groups(table, figure):
         style.panels(figure, len(selections), 2, 2.4, sharex=True, sharey=True), selections, strict=True
     ):
         for row in table[table["selection"] == selection].itertuples():
-            colour, marker = GROUPS[row.group]
-            y = place[row.shift, row.group]
+            group = row.group.split()[0]  # "weakest 50": how many there are depends on the data set
+            colour, marker = GROUPS[group]
+            y = place[row.shift, group]
             axes.plot([row.clean, row.shifted], [y, y], color=colour, linewidth=0.7, alpha=0.6)
             axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot(row.clean, y, marker, color=colour, markerfacecolor="white", markersize=4.2)
@@ -168,7 +172,7 @@ def draw_fig03_groups(table, figure):
         style.percent(axes.xaxis)
     figure.supxlabel("Mean accuracy of the classes (%)", fontsize="medium")
     handles = [
-        Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=4.2, label=group)
+        Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=4.2, label=f"{group} classes")
         for group, (colour, marker) in GROUPS.items()
     ]
     open_ = Line2D([], [], color=INK, marker="o", linestyle="none", markerfacecolor="white", markersize=4.2)
@@ -180,14 +184,14 @@ def draw_fig03_groups(table, figure):
 @drawing(
     columns="shift model label family kind clean shifted line",
     width=FULL,
-    height=_panel_height("shift", 3, 1.8, 0.45),
-    caption="Accuracy on clean and on shifted images of whole networks and of the weakest and strongest classes of each,"
-    " on probit axes, for {model} networks and {shift} shifts. Line: fitted to the networks; a point above it keeps more"
-    " than a network of that clean accuracy. Points are estimates without intervals.",
+    height=_panel_height("shift", 3, 1.5, 0.45),
+    caption="Accuracy on clean and on shifted images of whole networks and of the weakest and strongest classes of"
+    " each, on probit axes, for {model} networks and {shift} shifts. Line: fitted to the networks; a point above it"
+    " keeps more than a network of that clean accuracy. Points are estimates without intervals.",
 )
 def draw_fig03_models_line(table, figure):
     shifts = style.ordered(table["shift"])
-    for axes, shift in zip(style.panels(figure, len(shifts), 3, 1.8), shifts, strict=True):
+    for axes, shift in zip(style.panels(figure, len(shifts), 3, 1.5), shifts, strict=True):
         rows = table[table["shift"] == shift]
         fitted = rows.sort_values("clean")
         axes.plot(fitted["clean"], fitted["line"], color=INK, linewidth=0.8, zorder=1)

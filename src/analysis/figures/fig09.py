@@ -5,24 +5,21 @@ from matplotlib.lines import Line2D
 
 from . import style
 from .registry import drawing
-from .style import FULL, INK, NULL, SMALL
-
-DASHES = {"human": "-", "network": "-"}
+from .style import FULL, INK
 
 
 def _look(who: str, table) -> dict:
     row = table[table["who"] == who].iloc[0]
-    family = "Humans" if row["kind"] == "human" else row["family"]
-    return {"color": style.colour(family), "marker": style.marker(family)}
+    return {"color": style.colour(row["family"]), "marker": style.marker(row["family"])}
 
 
 @drawing(
     columns="set condition order who kind family mean worst worst_low worst_high worst_category n_categories",
     width=FULL,
     height=lambda table, width: 0.4 + 1.45 * style.grid(table["set"].nunique(), width, 4, 1.5)[0],
-    caption="Accuracy in {set} parametric sets of the sixteen-category trials, from the easiest condition to the hardest:"
-    " mean over 16 categories (thin line) and the worst category (markers, with its Wilson 95 % interval, which does not"
-    " know that the category was picked as the worst). Dotted: guessing among 16 categories.",
+    caption="Accuracy in {set} parametric sets of the sixteen-category trials, from the easiest condition to the"
+    " hardest: mean over 16 categories (thin line) and the worst category (markers, with its Wilson 95 % interval,"
+    " which does not know that the category was picked as the worst). Dotted: guessing among 16 categories.",
 )
 def draw_fig09_conditions(table, figure):
     sets = style.ordered(table["set"])
@@ -31,13 +28,20 @@ def draw_fig09_conditions(table, figure):
     for axes, name in zip(style.panels(figure, len(sets), 4, 1.5, sharey=True), sets, strict=True):
         part = table[table["set"] == name]
         axes.axhline(1 / part["n_categories"].iloc[0], color=INK, linewidth=0.7, linestyle=(0, (1, 2)))
+        span = np.ptp(part["order"])
         for number, who in enumerate(people):
             rows = part[part["who"] == who].sort_values("order")
-            colour, marker = looks[who]["color"], looks[who]["marker"]
-            x = rows["order"] + 0.09 * (number - (len(people) - 1) / 2)
-            axes.plot(rows["order"], rows["mean"], color=colour, linewidth=1.1)
-            axes.vlines(x, rows["worst_low"], rows["worst_high"], color=colour, linewidth=0.6, alpha=0.7)
-            look = {"markersize": 3, "markeredgewidth": 0, "linewidth": 0.7, "linestyle": (0, (2, 1.5))}
+            colour, marker, top = looks[who]["color"], looks[who]["marker"], 3 if rows["kind"].eq("human").all() else 2
+            x = rows["order"] + 0.013 * span * (number - (len(people) - 1) / 2)
+            axes.plot(rows["order"], rows["mean"], color=colour, linewidth=1.1, zorder=top)
+            axes.vlines(x, rows["worst_low"], rows["worst_high"], color=colour, linewidth=0.6, alpha=0.7, zorder=top)
+            look = {
+                "zorder": top,
+                "markersize": 3 if top == 2 else 4.5,
+                "markeredgewidth": 0,
+                "linewidth": 0.7,
+                "linestyle": (0, (2, 1.5)),
+            }
             axes.plot(x, rows["worst"], color=colour, marker=marker, **look)
         ticks = part.drop_duplicates("order").sort_values("order")
         step = 1 if len(ticks) <= 8 else 2
@@ -56,9 +60,9 @@ def draw_fig09_conditions(table, figure):
     columns="set category who kind accuracy low high n",
     width=FULL,
     height=lambda table, width: 1.1 + _heat_rows(table, width) * (0.3 + 0.125 * table["set"].nunique()),
-    caption="Accuracy of each of {category} categories in {set} sets of the sixteen-category trials, all conditions of a"
-    " set together, for {who} observers. White: no trials. Shading carries no interval: the Wilson 95 % intervals are in"
-    " the table drawn (columns low, high).",
+    caption="Accuracy of each of {category} categories in {set} sets of the sixteen-category trials, all conditions"
+    " of a set together, for {who} observers. White: no trials. Shading carries no interval: the Wilson 95 %"
+    " intervals are in the table drawn (columns low, high).",
 )
 def draw_fig09_categories(table, figure):
     people = style.ordered(table["who"])
@@ -67,7 +71,9 @@ def draw_fig09_categories(table, figure):
     for axes, who in zip(panels, people, strict=True):
         rows = table[table["who"] == who]
         value = rows.pivot(index="set", columns="category", values="accuracy").reindex(index=sets, columns=categories)
-        picture = axes.imshow(value.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="none")
+        picture = axes.imshow(
+            value.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="none"
+        )
         axes.set_xticks(range(len(categories)), categories, rotation=90)
         axes.set_yticks(range(len(sets)), sets)
         axes.tick_params(length=0)

@@ -17,8 +17,11 @@ from .style import DPI, Figure, context
 
 # Columns that hold text; every other column holds numbers or True and False.
 TEXT = frozenset(
-    "model label family name labels part pred_name model_a label_a family_a model_b label_b family_b quantity pair curve"
-    " shift models_set scale selection group kind set condition who worst_category category title dataset".split()
+    """
+    model label family model_a label_a family_a model_b label_b family_b models_set who kind
+    name pred_name labels dataset title category worst_category set condition shift
+    part quantity pair curve scale selection group
+    """.split()  # noqa: SIM905
 )
 METADATA = {"pdf": {"CreationDate": None, "Creator": None, "Producer": None}, "png": {"Software": None}}
 
@@ -88,7 +91,7 @@ def show(name: str, table: pd.DataFrame, *, style=None, width: float | None = No
 
     Raises
     ------
-    UsageError : no such figure; InputError : the table has other columns, or `style` is not a style.
+    UsageError : no such figure; InputError : the table lacks a column, or `style` is not a style.
     """
     chosen = get(name)
     table = _checked(chosen, table)
@@ -184,10 +187,10 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def _checked(chosen: Drawing, table: pd.DataFrame) -> pd.DataFrame:
+    # A table may hold more; what is not drawn does not go into the CSV.
     absent = [column for column in chosen.columns if column not in table]
-    unknown = [column for column in table if column not in chosen.columns + chosen.optional]
-    if absent or unknown or table.empty:
-        fault = f"no column {some(absent)}" if absent else f"unknown column {some(unknown)}" if unknown else "no rows"
+    if absent or table.empty:
+        fault = f"no column {some(absent)}" if absent else "no rows"
         raise InputError("figure", f"{chosen.name}: {fault}", f"it draws {' '.join(chosen.columns)}")
     order = [column for column in chosen.columns + chosen.optional if column in table]
     return table[order].reset_index(drop=True)

@@ -80,21 +80,31 @@ def context(style=None) -> AbstractContextManager:
     return matplotlib.style.context(styles, after_reset=True)
 
 
+def group(family: str) -> str:
+    """The family whose colour and marker stand for `family`.
+
+    >>> group("ViT"), group("CLIP ViT"), group("Human"), group("VGG")
+    ('ViT', 'CLIP', 'Humans', 'other')
+    """
+    if family.startswith(("CLIP", "Human")):
+        return "CLIP" if family.startswith("CLIP") else "Humans"
+    return family if family in FAMILY_COLOURS else "other"
+
+
 def colour(family: str) -> str:
     """The colour of a family, the same in every figure; grey for those without one of their own."""
-    return FAMILY_COLOURS.get(family, OTHER)
+    return FAMILY_COLOURS.get(group(family), OTHER)
 
 
 def marker(family: str) -> str:
     """The marker of a family, so that no figure depends on colour alone."""
-    return FAMILY_MARKERS.get(family, "p")
+    return FAMILY_MARKERS.get(group(family), "p")
 
 
 def family_handles(families, **line) -> list[Line2D]:
     """Legend entries of the families present, in the order of `FAMILY_COLOURS`; the rest as "other"."""
-    present = set(families)
-    named = [family for family in FAMILY_COLOURS if family in present]
-    entries = named + (["other"] if present - set(named) else [])
+    present = {group(family) for family in families}
+    entries = [family for family in (*FAMILY_COLOURS, "other") if family in present]
     style = {"linestyle": "none"} | line
     return [Line2D([], [], color=colour(name), marker=marker(name), label=name, **style) for name in entries]
 
@@ -133,6 +143,7 @@ def legend(figure, handles=None, **kwargs):
     columns = len(entries)
     while columns > 1 and sum(max(lengths[part::columns]) for part in range(columns)) > figure.get_figwidth():
         columns -= 1
+    columns = math.ceil(len(entries) / math.ceil(len(entries) / columns))  # lines of even length
     options = {"loc": "outside upper left", "ncols": columns} | kwargs
     return figure.legend(handles=entries, **options)
 

@@ -66,21 +66,21 @@ def summary(names, *, dataset="imagenet-val", labels="original") -> pd.DataFrame
 
 def class_curves(names, *, rng, draws: int = 400) -> pd.DataFrame:
     """Sorted class accuracies with intervals, and the 95 % band of such a curve if every class were equally hard."""
-    table = class_table(names).sort_values(["model", "accuracy", "class_id"], kind="stable", ignore_index=True)
+    table = class_table(names).sort_values(["overall", "accuracy", "class_id"], kind="stable", ignore_index=True)
     parts = []
     for _, part in table.groupby("model", sort=False):
         # Dealing the same items into classes of equal difficulty: each class is then Binomial(n, overall).
         equal = np.sort(rng.binomial(part["n"], part["overall"], size=(draws, len(part))) / part["n"].to_numpy())
         low, high = np.quantile(equal, [0.025, 0.975], axis=0)
         parts.append(part.assign(rank=np.arange(1, len(part) + 1), null_low=low, null_high=high))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True).drop(columns=["n", "correct"])
 
 
 def worst_classes(names, most: int = 12) -> pd.DataFrame:
     """The lowest classes of each model by the original labels, with their accuracy by the ReaL labels."""
     table = class_table(names)
-    real = class_table(names, labels="real").set_index(["model", "class_id"])[["n", "accuracy", "low", "high"]]
-    table = table.join(real.add_prefix("real_"), on=["model", "class_id"])
+    real = class_table(names, labels="real").set_index(["model", "class_id"])[["accuracy", "low", "high"]]
+    table = table.join(real.add_prefix("real_"), on=["model", "class_id"]).drop(columns=["n", "correct", "overall"])
     table["name"] = np.array(classes.names("imagenet"))[table["class_id"]]
     order = table.sort_values(["model", "accuracy", "class_id"], kind="stable")
     return order.groupby("model").head(most).reset_index(drop=True)
@@ -114,14 +114,14 @@ def estimates(names, *, rng, dataset="imagenet-val", labels="original", refits=2
         counts.correct, n, lambda p: _functionals(p, q), rng=rng, refits=refits, draws=draws
     )
     overall = accuracy.overall_accuracy(k=counts.correct, n=n)
-    null = np.array([_null(n, p, q, rng) for p in overall])
+    null = pd.DataFrame([_null(n, p, q, rng) for p in overall])
     table = pd.DataFrame({"model": counts.models, "overall": overall})
     table["label"], table["family"] = models.labels(counts.models), models.families(counts.models)
     for column in ("worst_q", "minimum", "below", "gap"):
         at = FUNCTIONALS.index(column)
         table[f"{column}_raw"], table[column] = raw[:, at], drawn.mean[:, at]
         table[f"{column}_low"], table[f"{column}_high"] = drawn.low[:, at], drawn.high[:, at]
-        table[f"{column}_null"] = null[:, at]
+        table[f"{column}_null"] = null[column]
     for end in ("", "_low", "_high"):
         table[f"beyond{end}"] = table[f"gap{end}"] - table["gap_null"]
     table["classes"] = int((n > 0).sum())
@@ -211,9 +211,11 @@ def _functionals(p: np.ndarray, q: int) -> np.ndarray:
     return np.concatenate([tail, mean, mean - tail[..., :1]], axis=-1)
 
 
-def _null(n: np.ndarray, p: float, q: int, rng, draws: int = 200) -> np.ndarray:
+def _null(n: np.ndarray, p: float, q: int, rng) -> dict:
     n = n[n > 0]
-    return _functionals(rng.binomial(n, p, size=(draws, len(n))) / n, q).mean(axis=0)
+    null = extremes.null_extremes(n, p, len(n), rng, draws=200, q=q)
+    expected = {column: null[column].mean for column in ("worst_q", "minimum", "below")}
+    return expected | {"gap": p - expected["worst_q"]}
 
 
 def _parts(below, gap, total: int) -> list[tuple[float, float]]:

@@ -157,7 +157,10 @@ def family_table(found: Sharing, members) -> pd.DataFrame:
     label = np.array(models.labels(found.correct.models))
     bounds = [overlap.overlap_bounds(found.accuracy[a], found.accuracy[b], found.q) for a, b in zip(i, j, strict=True)]
     coded = [
-        len(set(overlap.worst_set_as_coded(found.accuracy[a], found.q)) & set(overlap.worst_set_as_coded(found.accuracy[b], found.q)))
+        len(
+            set(overlap.worst_set_as_coded(found.accuracy[a], found.q))
+            & set(overlap.worst_set_as_coded(found.accuracy[b], found.q))
+        )
         for a, b in zip(i, j, strict=True)
     ]
     total = len(found.correct.classes)
@@ -201,7 +204,9 @@ def forest_table(found: Sharing, name: str) -> pd.DataFrame:
     r.loc[len(r)] = [mean, pairs["corrected_r"].mean(), r_low, r_high]
     ratio.loc[len(ratio)] = [mean, pairs["ratio"].mean(), o_low, o_high]
     parts = {"raw r": (raw, r_mei), "corrected r": (r, r_mei), "overlap ratio": (ratio, o_mei)}
-    return pd.concat([part.assign(quantity=quantity, mei=mei) for quantity, (part, mei) in parts.items()], ignore_index=True)
+    return pd.concat(
+        [part.assign(quantity=quantity, mei=mei) for quantity, (part, mei) in parts.items()], ignore_index=True
+    )
 
 
 def within_and_between(found: Sharing, members) -> pd.DataFrame:

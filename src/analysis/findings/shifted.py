@@ -117,7 +117,12 @@ def level_table(found: list[Shifted]) -> pd.DataFrame:
     for one in found:
         low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
         row = {"shift": one.about.title, "models_set": one.about.models, "raw_r": one.level.raw.mean()}
-        row |= {"ceiling": one.level.ceiling.mean(), "corrected_r": one.level.corrected.mean(), "low": low, "high": high}
+        row |= {
+            "ceiling": one.level.ceiling.mean(),
+            "corrected_r": one.level.corrected.mean(),
+            "low": low,
+            "high": high,
+        }
         rows.append(row | {"mei": claims.RULES["F3L"]["parts"][0]["mei"]})
     return pd.DataFrame(rows)
 
@@ -179,7 +184,9 @@ def models_line(one: Shifted, *, rng, splits: int = 20) -> pd.DataFrame:
     `line` is the straight line through the models on probit axes (Taori et al. 2020), at each row's clean accuracy.
     """
     weak = shift.shift_contrast(**one.counts, q=one.q, rng=rng, R=splits)
-    flipped = {name: one.counts[f"n{name[1]}"] - value if name[0] == "k" else value for name, value in one.counts.items()}
+    flipped = {
+        name: one.counts[f"n{name[1]}"] - value if name[0] == "k" else value for name, value in one.counts.items()
+    }
     strong = shift.shift_contrast(**flipped, q=one.q, rng=rng, R=splits)
     overall = {end: one.counts[f"k{end}"].sum(1) / one.counts[f"n{end}"].sum(1) for end in "cs"}
     slope, intercept = np.polyfit(norm.ppf(overall["c"]), norm.ppf(overall["s"]), 1)

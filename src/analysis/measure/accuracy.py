@@ -162,7 +162,7 @@ def macro_accuracy(*, k, n):
 def confusions(*, label, pred, n_classes):
     """List which class was taken for which other class, and how often, for one model.
 
-    Parameters and errors as `class_counts`, with `pred` (items,). Returns Confusions; builds no classes x classes table.
+    Parameters and errors as `class_counts`, with `pred` (items,). Returns Confusions, not a classes x classes table.
 
     >>> c = confusions(label=[0, 0, 0, 1], pred=[2, 2, 1, 1], n_classes=3)
     >>> c.label.tolist(), c.pred.tolist(), c.count.tolist()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import pearsonr
 
-from .split import class_counts, class_sizes, class_weights
+from .split import answers_of, class_counts, class_sizes, class_weights
 
 
 class Moments(NamedTuple):
@@ -45,7 +45,7 @@ def u_moments(right, class_id, n_classes: int) -> Moments:
 
     Parameters
     ----------
-    right : (models, items) bool
+    right : (models, items) bool; or float, the share of a model's runs that are right (moments of run means)
     class_id : (items,) int, 0 to n_classes - 1; classes may differ in size
     n_classes : int
 
@@ -68,10 +68,10 @@ def u_moments(right, class_id, n_classes: int) -> Moments:
     # NaN rather than a warning from numpy.cov where a covariance does not exist
     raw = np.cov(k[:, use] / n[use]) if use.sum() > 1 else np.full((len(k), len(k)), np.nan)
     raw = raw.reshape(len(k), len(k))
-    weight = np.where(use, 1 / np.maximum(n * (n - 1), 1), 0) / max(use.sum(), 1)
-    items = right * np.sqrt(weight)[class_id]
-    counts = k * np.sqrt(weight / np.maximum(n, 1))
-    noise = items @ items.T - counts @ counts.T
+    # s is the sum over the items of a class of (x - p)(x' - p') / (n (n - 1)); one product sums items and classes
+    root = np.sqrt(np.where(use, 1 / np.maximum(n * (n - 1), 1), 0) / max(use.sum(), 1))
+    residual = (right - (k / np.maximum(n, 1))[:, class_id]) * root[class_id]
+    noise = residual @ residual.T
     return Moments(raw, raw - noise, noise)
 
 
@@ -129,7 +129,7 @@ def raw_r(moments: Moments) -> np.ndarray:
 def reliability(moments: Moments) -> np.ndarray:
     """Share (models,) of the variance of class accuracies that is true variance, at most 1.
 
-    >>> reliability(Moments(raw=np.array([[0.05]]), true=np.array([[0.04]]), noise=np.array([[0.01]]))).round(3).tolist()
+    >>> reliability(Moments(raw=np.array([[0.05]]), true=np.array([[0.04]]), noise=None)).round(3).tolist()
     [0.8]
     """
     return np.diag(moments.true) / np.diag(moments.raw)
@@ -153,15 +153,18 @@ def bootstrap_corrected_r(right, class_id, n_classes: int, *, draws: int, rng, p
     both = _both_right(right, class_id, n)[use]
     k, n = k[:, use], n[use]
     weights = class_weights(n.size, draws=draws, rng=rng).astype(float)
-    variance = u_moments_from_counts(k, n, weights).true
+
+    def true(i, j):
+        noise = (both[:, i, j].T - k[i] * k[j] / n) / (n * (n - 1))
+        return weighted_cov(k[i] / n, k[j] / n, weights) - weights @ noise.T / n.size
+
+    variance = true(np.arange(len(k)), np.arange(len(k)))
     first, second = np.triu_indices(len(right), 1) if pairs is None else map(np.asarray, pairs)
     result = np.empty((draws, first.size))
     for start in range(0, first.size, 4096):  # bounds the (classes, pairs) arrays
         part = slice(start, start + 4096)
         i, j = first[part], second[part]
-        noise = (both[:, i, j].T - k[i] * k[j] / n) / (n * (n - 1))
-        true = weighted_cov(k[i] / n, k[j] / n, weights) - weights @ noise.T / n.size
-        result[:, part] = _r(true, variance[:, i], variance[:, j])
+        result[:, part] = _r(true(i, j), variance[:, i], variance[:, j])
     return result
 
 
@@ -203,6 +206,7 @@ def _both_right(right, class_id, n):
     order = np.argsort(class_id, kind="stable")
     owner = class_id[order]
     place = np.arange(order.size) - (np.cumsum(n) - n)[owner]
-    padded = np.zeros((n.size, int(n.max(initial=0)), len(right)), np.float32)
-    padded[owner, place] = right.T[order]
+    answers = answers_of(right).T
+    padded = np.zeros((n.size, int(n.max(initial=0)), len(right)), answers.dtype)
+    padded[owner, place] = answers[order]
     return padded.transpose(0, 2, 1) @ padded

@@ -284,7 +284,7 @@ def fit_test(k, n, g, parameters):
     >>> bool(fit_test(k, 20, fit_beta_mixture(k, 20, components=1), 2).p_value > 0.01)
     True
     """
-    k, n = _one_model(k, n)
+    k, n = _one_model(k, n, g)
     sizes, many = np.unique(n, return_counts=True)
     values = np.arange(sizes[-1] + 1)
     expected = many @ np.array([g.prior @ binom.pmf(values, size, g.grid[:, None]) for size in sizes])
@@ -317,7 +317,7 @@ def posterior_draws(k, n, g, D, rng):
     >>> posterior_draws([10, 0], 10, g, 3, np.random.default_rng(0)).shape
     (3, 2)
     """
-    k, n = _one_model(k, n)
+    k, n = _one_model(k, n, g)
     like, group = _likelihood(k, n)
     return _draw(_posterior_cdf(like, g.prior), group, D, rng)
 
@@ -393,7 +393,7 @@ def eb_list(k, n, t, q, g=None):
     20
     """
     present = checked_counts(k, n)[1] > 0
-    k, n = _one_model(k, n)
+    k, n = _one_model(k, n, g)
     g = fit_g(k, n) if g is None else g
     like, group = _likelihood(k, n)
     cdf = np.column_stack([np.zeros(len(like)), _posterior_cdf(like, g.prior)])
@@ -461,9 +461,9 @@ def null_minimum_cdf(x, n, p, K):
     x = np.asarray(x, dtype=float)
     log_above = np.zeros(x.shape)
     for size, many in zip(*np.unique(_null_sizes(n, p, K), return_counts=True), strict=True):
+        table = binom.logsf(np.arange(-1, size + 1), size, p)
         # x * size may fall just short of the count that x was made of.
-        with np.errstate(divide="ignore"):
-            log_above += many * binom.logsf(np.floor(x * size + 1e-9), size, p)
+        log_above += many * table[np.clip(np.floor(x * size + 1e-9), -1, size).astype(int) + 1]
     return -np.expm1(log_above)
 
 
@@ -499,9 +499,11 @@ def _with_items(k, n, least=1):
     return k[..., keep], n[keep]
 
 
-def _one_model(k, n):
+def _one_model(k, n, g=None):
     if np.ndim(k) != 1:
         raise ValueError(f"k has shape {np.shape(k)}; expected the counts of one model, (classes,)")
+    if g is not None and g.prior.ndim != 1:
+        raise ValueError(f"g holds priors of shape {g.prior.shape}; expected that of one model, (points,)")
     return _with_items(k, n)
 
 

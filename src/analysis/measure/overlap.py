@@ -88,7 +88,7 @@ def drawn_membership(accuracy, q: int, weights) -> tuple[np.ndarray, np.ndarray]
     # The lowest q + 8 sqrt(q) + 10 classes hold q draws in practice; where they do not, look further.
     reach = int(q + 8 * np.sqrt(q) + 10)
     while True:
-        end = np.searchsorted(ranked, ranked[: reach][-1], side="right")
+        end = np.searchsorted(ranked, ranked[:reach][-1], side="right")
         start = np.flatnonzero(np.diff(ranked[:end], prepend=-np.inf))  # first class of each tie
         drawn = np.add.reduceat(weights[order[:end]], start, axis=0)
         upto = np.cumsum(drawn, axis=0)
@@ -166,8 +166,8 @@ def worst_set_as_coded(accuracy, n: int, which: str = "worst") -> np.ndarray:
     go by index. "center" is the slice C//2 - n//2 to C//2 + n//2: one class short for odd n.
     Raises ValueError for another `which` or n outside 1 to classes.
 
-    >>> worst_set_as_coded([0.5, 0.1, 0.5, 0.9], 2).tolist(), worst_set_as_coded([0.5, 0.1, 0.5, 0.9], 2, "center").tolist()
-    ([1, 0], [0, 2])
+    >>> [worst_set_as_coded([0.5, 0.1, 0.5, 0.9], 2, which).tolist() for which in ("worst", "center", "best")]
+    [[1, 0], [0, 2], [2, 3]]
     """
     order = np.argsort(accuracy, kind="stable")
     middle = order.size // 2
@@ -228,7 +228,7 @@ def sham_floor(right, class_id, n_classes: int, *, q: int, rng, R: int = 20) -> 
 def half_overlap(right, class_id, n_classes: int, *, q: int, rng, R: int = 40) -> HalfOverlap:
     """Overlap of worst-q sets taken from disjoint halves of the items, averaged over R splits shared by all models.
 
-    Across halves no item is shared, so nothing but common weak classes lifts `cross` above its chance level q^2/classes.
+    Across halves no item is shared: nothing but common weak classes lifts `cross` above its chance level q^2/classes.
     `ceiling` is what a model reaches with itself; `ratio` may pass 1 by noise and is NaN where a ceiling is 0.
 
     >>> right = np.repeat([[True, False, True, False]] * 2, 6, axis=1)
@@ -254,8 +254,9 @@ def bootstrap_half_overlap(
     pairs of `ratio` and `cross`. They hold for fresh classes (G). Classes with fewer than two items are left out.
 
     >>> right = np.random.default_rng(0).random((2, 40)) < np.repeat([0.1, 0.3, 0.6, 0.9], 10)
-    >>> d = bootstrap_half_overlap(right, np.repeat(np.arange(4), 10), 4, q=2, rng=np.random.default_rng(0), draws=5, R=2)
-    >>> d["all"].cross.shape
+    >>> rng = np.random.default_rng(0)
+    >>> draws = bootstrap_half_overlap(right, np.repeat(np.arange(4), 10), 4, q=2, rng=rng, draws=5, R=2)
+    >>> draws["all"].cross.shape
     (5,)
     """
     groups = {"all": np.arange(len(right))} if groups is None else groups
@@ -285,7 +286,7 @@ def sharing(membership) -> np.ndarray:
 def permuted_sharing(membership, group_of_class, *, rng, R: int = 20) -> np.ndarray:
     """`sharing` (R, classes) after permuting classes within their group (superclass), separately for every model.
 
-    Keeps how weak each group is for each model; removes agreement on which classes within it. group_of_class (classes,).
+    group_of_class : (classes,). Each model keeps how many weak classes a group has, not which.
 
     >>> permuted_sharing(np.array([[1.0, 0, 0], [1.0, 0, 0]]), [0, 1, 1], rng=np.random.default_rng(0), R=1).tolist()
     [[2.0, 0.0, 0.0]]
@@ -319,7 +320,13 @@ def cross_half_sharing(
             if core.any():
                 again = sharing(weak_membership(read, q))[core] / len(right)
                 rows.append(
-                    (core.sum(), again.mean(), (again >= min_share).mean(), chosen[:, core].mean(), read[:, core].mean())
+                    (
+                        core.sum(),
+                        again.mean(),
+                        (again >= min_share).mean(),
+                        chosen[:, core].mean(),
+                        read[:, core].mean(),
+                    )
                 )
             else:  # nothing to read; the mean over splits below leaves it out of all but the size
                 rows.append((0, *[np.nan] * 4))

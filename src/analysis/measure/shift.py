@@ -1,13 +1,13 @@
 """Are weak classes the ones that lose most under shift? Level, loss and spread of class accuracies on two test sets.
 
-Counts only: kc, nc right answers and items on the clean set, ks, ns on the shifted one; k (models, classes) or (classes,),
-n the same or shared, (classes,). The two sets must hold different items. Where a corruption reuses the clean items, the
-covariance between the sets contains shared item noise: stack clean and corrupted answers as models of
-`agreement.u_moments` instead, and read clean and shift on opposite halves.
+Counts only: kc, nc right answers and items on the clean set, ks, ns on the shifted one; k (models, classes) or
+(classes,), n the same or shared, (classes,). The two sets must hold different items. Where a corruption reuses the
+clean items, the covariance between the sets contains shared item noise: stack clean and corrupted answers as models of
+`agreement.u_moments` instead, and for a contrast choose on one half of the items and read both sets on the other.
 
-A class that has fewer than two items in either set, for any model, is left out everywhere: it has no halves and no noise
-estimate. A number that cannot be formed (a true variance estimated as 0 or less, a group mean of 0 or 1 on the logit
-scale) is NaN.
+A class that has fewer than two items in either set, for any model, is left out everywhere: it has no halves and no
+noise estimate. A number that cannot be formed (a true variance estimated as 0 or less, a group mean of 0 or 1 on the
+logit scale) is NaN.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from .split import class_weights
 
 
 class Level(NamedTuple):
-    """Clean-shift correlations over classes, (models,): of the true rates, of the accuracies, and the latter's ceiling."""
+    """Clean-shift correlations over classes, (models,): of true rates, of accuracies, and the ceiling of the latter."""
 
     corrected: np.ndarray
     raw: np.ndarray
@@ -51,11 +51,11 @@ class Contrast(NamedTuple):
 
 
 class ShiftDraws(NamedTuple):
-    """Class-bootstrap draws of means over models. contrast and mirror: (draws, 3) in points, ratio, logit; else (draws,)."""
+    """Class-bootstrap draws of means over models."""
 
-    contrast: np.ndarray
-    mirror: np.ndarray
-    corrected_r: np.ndarray
+    contrast: np.ndarray  # (draws, 3): points, ratio, logit
+    mirror: np.ndarray  # (draws, 3)
+    corrected_r: np.ndarray  # (draws,), as the following
     slope: np.ndarray
     sd_ratio: np.ndarray
 
@@ -76,7 +76,7 @@ def shift_level(*, kc, nc, ks, ns) -> Level:
 
 
 def shift_slope(*, kc, nc, ks, ns) -> Line:
-    """Line through the true class rates: weak classes lose more points if slope > 1, keep a lower share if intercept < 0.
+    """Line through the true class rates: weak classes lose more points if slope > 1, keep less if intercept < 0.
 
     The slope divides by the true variance; dividing by that of the accuracies flattens it.
 
@@ -130,7 +130,7 @@ def mirror_contrast(*, kc, nc, ks, ns, q: int, rng, R: int = 40) -> Contrast:
 
 
 def naive_contrast(*, kc, nc, ks, ns, q: int) -> Contrast:
-    """The contrast with weak classes chosen and read on the same clean items: printed beside the others, never believed.
+    """The contrast with weak classes chosen and read on the same clean items, to be shown beside the others.
 
     >>> naive_contrast(kc=[0, 9, 9], nc=[9] * 3, ks=[3, 9, 9], ns=[9] * 3, q=1).points.round(3).tolist()
     [-0.333]
@@ -142,8 +142,8 @@ def naive_contrast(*, kc, nc, ks, ns, q: int) -> Contrast:
 def bootstrap_shift(*, kc, nc, ks, ns, q: int, rng, draws: int = 400, R: int = 20) -> ShiftDraws:
     """Class bootstrap of the means over models of contrast, mirror, corrected r, slope and sd ratio.
 
-    All models of a drawn class move together; halves are fixed before classes are drawn, and the weak classes are chosen
-    anew in every draw. The draws hold for fresh classes (G). A draw is NaN where a model's value cannot be formed.
+    All models of a drawn class move together; halves are fixed before classes are drawn, and the weak classes are
+    chosen anew in every draw. The draws hold for fresh classes (G). A draw is NaN where a model's value is.
 
     >>> rng = np.random.default_rng(0)
     >>> d = bootstrap_shift(kc=[1, 5, 9], nc=[9] * 3, ks=[1, 4, 8], ns=[9] * 3, q=1, rng=rng, draws=4, R=1)
@@ -170,7 +170,9 @@ def _checked(kc, nc, ks, ns, q=None):
     counts = [np.atleast_2d(np.asarray(x)) for x in (kc, nc, ks, ns)]
     for what, k, n in (("clean", *counts[:2]), ("shift", *counts[2:])):
         if k.shape != counts[0].shape or n.shape not in (k.shape, (1, k.shape[1])):
-            raise ValueError(f"{what} counts have shapes {k.shape}, {n.shape}; expected {counts[0].shape} or one row of n")
+            raise ValueError(
+                f"{what} counts have shapes {k.shape}, {n.shape}; expected {counts[0].shape} or one row of n"
+            )
         if not ((k >= 0) & (k <= n)).all():
             raise ValueError(f"{what} counts hold a class with k < 0 or k > n; expected 0 <= k <= n")
     use = (np.minimum(counts[1], counts[3]) > 1).all(axis=0)
@@ -215,12 +217,12 @@ def _group_means(chosen, clean, shift, q):
 
 def _drawn_means(chosen, clean, shift, q, weights):
     """`_group_means` (4, models, draws) in every draw of classes; weights (classes, draws)."""
+    reads = np.stack([clean, shift]).astype(weights.dtype)  # numpy is slow to multiply two kinds of float
     weak = np.empty((2, len(chosen), weights.shape[1]))
     for m, row in enumerate(chosen):
         classes, member = drawn_membership(row, q, weights)
-        weak[:, m] = np.stack([clean[m, classes], shift[m, classes]]).astype(weights.dtype) @ (member * weights[classes])
-    total = np.stack([clean @ weights, shift @ weights])
-    return np.concatenate([weak / q, (total - weak) / (clean.shape[1] - q)])
+        weak[:, m] = reads[:, m, classes] @ (member * weights[classes])
+    return np.concatenate([weak / q, (reads @ weights - weak) / (len(weights) - q)])
 
 
 def _mean_contrast(folds):

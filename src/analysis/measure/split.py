@@ -1,7 +1,8 @@
 """What the measures of several models share: counts by class, split halves, class weights.
 
-Vocabulary: `right` is a (models, items) bool array, `class_id` the (items,) class of each item. Resampling is always of
-classes, or a split into halves: rows resampled first and split later would put copies of one item into both halves.
+Vocabulary: `right` is a (models, items) bool array, or the share, a float from 0 to 1, of several runs of a model that
+are right; `class_id` is the (items,) class of each item. Resampling is always of classes, or a split into halves: rows
+resampled first and split later would put copies of one item into both halves.
 """
 
 from collections.abc import Iterator
@@ -13,29 +14,33 @@ from scipy.sparse import csr_array
 def class_sizes(right, class_id, n_classes: int) -> np.ndarray:
     """Items of each class, (n_classes,), after checking that the three arguments fit together.
 
-    Raises ValueError: `right` is not bool or not (models, items), or a class lies outside 0 to n_classes - 1.
+    Raises ValueError: `right` is not (models, items), or not bool or from 0 to 1, or a class not in 0 to n_classes - 1.
 
     >>> class_sizes(np.array([[True, False, True]]), np.array([0, 0, 2]), 3).tolist()
     [2, 0, 1]
     """
-    if right.dtype != bool or right.ndim != 2 or right.shape[1:] != class_id.shape:
+    share = right.dtype.kind == "f"
+    if not (share or right.dtype == bool) or right.ndim != 2 or right.shape[1:] != class_id.shape:
         raise ValueError(
-            f"right is {right.dtype} {right.shape} and class_id {class_id.shape}; expected bool (models, items), (items,)"
+            f"right is {right.dtype} {right.shape}, class_id {class_id.shape}; "
+            "expected bool (or float, the share of runs) of shape (models, items), and (items,)"
         )
+    if share and not ((right >= 0) & (right <= 1)).all():
+        raise ValueError("right holds a share of runs below 0, above 1 or NaN; expected 0 to 1")
     if class_id.size and not 0 <= class_id.min() <= class_id.max() < n_classes:
         raise ValueError(f"class_id runs from {class_id.min()} to {class_id.max()}; expected 0 to {n_classes - 1}")
     return np.bincount(class_id, minlength=n_classes)
 
 
 def class_counts(right, class_id, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Right answers k (models, classes) and items n (classes,), both integer.
+    """Right answers k (models, classes), integer unless `right` holds shares, and items n (classes,).
 
     >>> k, n = class_counts(np.array([[True, False, True], [True, True, False]]), np.array([0, 0, 2]), 3)
     >>> k.tolist(), n.tolist()
     ([[1, 0, 1], [2, 0, 0]], [2, 0, 1])
     """
     n = class_sizes(right, class_id, n_classes)
-    return _sums(right.T.astype(np.float32), class_id, np.arange(class_id.size), n_classes), n
+    return _sums(answers_of(right).T, class_id, np.arange(class_id.size), n_classes), n
 
 
 def half_accuracies(right, class_id, n_classes: int, *, rng, R: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -49,7 +54,7 @@ def half_accuracies(right, class_id, n_classes: int, *, rng, R: int) -> Iterator
     (array([[ 1.,  0., nan]]), array([[ 1.,  0., nan]]))
     """
     n = class_sizes(right, class_id, n_classes)
-    answers = right.T.astype(np.float32)
+    answers = np.ascontiguousarray(answers_of(right).T)
     k = _sums(answers, class_id, np.arange(class_id.size), n_classes)
     size_a = n // 2
     first = np.cumsum(n) - n
@@ -70,9 +75,18 @@ def class_weights(n_classes: int, *, draws: int, rng) -> np.ndarray:
     return rng.multinomial(n_classes, np.full(n_classes, 1 / n_classes), size=draws)
 
 
+def answers_of(right) -> np.ndarray:
+    """`right` as numbers to sum: float32 for bool, exact for counts below 2^24 and fast; float64 for shares.
+
+    >>> answers_of(np.array([[True]])).dtype, answers_of(np.array([[0.1]])).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    return right.astype(np.float32 if right.dtype == bool else float)
+
+
 def _sums(answers, class_id, items, n_classes):
-    """Right answers (models, classes) among `items`; float32 is exact for counts below 2^24."""
-    member = csr_array(
-        (np.ones(items.size, np.float32), (class_id[items], items)), shape=(n_classes, class_id.size)
-    )
-    return (member @ answers).T.astype(np.int64)
+    """Right answers (models, classes) among `items`; answers (items, models)."""
+    ones = np.ones(items.size, answers.dtype)
+    member = csr_array((ones, (class_id[items], items)), shape=(n_classes, class_id.size))
+    k = (member @ answers).T
+    return k.astype(np.int64) if k.dtype == np.float32 else k

@@ -1,0 +1,150 @@
+"""Findings on the shipped tables, held against numbers that were computed independently before this code existed."""
+
+import numpy as np
+import pytest
+
+from analysis import claims, models, tables
+from analysis.findings import hidden, shared, shifted, trials
+
+RESNET50, SENET = "imagenetv2/resnet50", "imagenetv2/senet154"
+
+
+@pytest.fixture(scope="module")
+def extremes():
+    names = [RESNET50, SENET]
+    return hidden.estimates(names, rng=np.random.default_rng(0), refits=25).set_index("model")
+
+
+@pytest.fixture(scope="module")
+def four():
+    names = ("imagenetv2/resnet50", "imagenetv2/vgg16", "imagenetv2/densenet161", "imagenetv2/alexnet")
+    names += ("imagenetv2/nasnetalarge",)
+    return shared.measure(names, {"all": names}, rng=np.random.default_rng(0), draws=100, splits=10)
+
+
+@pytest.fixture(scope="module")
+def matched():
+    return shifted.measure(shifted.SHIFTS[0], rng=np.random.default_rng(0), draws=60, splits=4)
+
+
+@pytest.mark.parametrize(
+    ("model", "column", "expected", "tolerance"),
+    [
+        # STATISTICS section 2, "Measured": g-model of 8 functions, penalty 0.1, 100 refits, another implementation.
+        (RESNET50, "below", 72, 3),
+        (RESNET50, "below_low", 56, 5),
+        (RESNET50, "below_high", 89, 5),
+        (RESNET50, "worst_q", 0.375, 0.006),
+        (RESNET50, "minimum", 0.20, 0.02),
+        (SENET, "below", 39, 3),
+        (SENET, "worst_q", 0.441, 0.006),
+        (SENET, "minimum", 0.22, 0.02),
+        # Read off the items, exact.
+        (RESNET50, "below_raw", 78, 0),
+        (RESNET50, "worst_q_raw", 0.353, 0.0005),
+        (RESNET50, "minimum_raw", 0.18, 1e-12),
+        (SENET, "below_raw", 40, 0),
+        # Section 3: equal difficulty at .76.
+        (RESNET50, "minimum_null", 0.55, 0.01),
+        (RESNET50, "worst_q_null", 0.63, 0.01),
+    ],
+)
+def test_extremes_are_those_of_the_reference(extremes, model, column, expected, tolerance):
+    assert extremes.loc[model, column] == pytest.approx(expected, abs=tolerance)
+
+
+def test_the_plug_in_and_the_cross_fit_bracket_the_estimate():
+    table = hidden.sensitivity([RESNET50], rng=np.random.default_rng(0), draws=100).set_index("reading")["worst_q"]
+    assert table["plug-in"] < table["g-model"] < table["cross-fitted"]
+    assert table["cross-fitted"] == pytest.approx(0.416, abs=0.006)
+
+
+def test_correlations_are_those_of_the_reference(four):
+    """Section 5, "Measured": corrected r of three pairs; the raw one of the last."""
+    at = {name: place for place, name in enumerate(four.correct.models)}
+    pair = lambda matrix, b, a="imagenetv2/resnet50": matrix[at[a], at[b]]  # noqa: E731
+    assert pair(four.corrected_r, "imagenetv2/vgg16") == pytest.approx(0.982, abs=0.0006)
+    assert pair(four.corrected_r, "imagenetv2/densenet161") == pytest.approx(0.971, abs=0.0006)
+    last = "imagenetv2/nasnetalarge", "imagenetv2/alexnet"
+    assert pair(four.corrected_r, *last) == pytest.approx(0.813, abs=0.0006)
+    assert pair(four.raw_r, *last) == pytest.approx(0.761, abs=0.0006)
+
+
+def test_overlaps_are_those_of_the_reference(four):
+    """Section 4, "Measured": resnet50 and densenet161."""
+    table = shared.family_table(four, four.correct.models).set_index("pair")
+    pair = table.loc[[name for name in table.index if "DenseNet-161" in name and "ResNet-50" in name][0]]
+    assert (pair["overlap_min"], pair["overlap_max"]) == (34, 41)
+    assert pair["overlap"] == pytest.approx(36.9, abs=0.6)
+    assert pair["disjoint"] == pytest.approx(24.4, abs=1.0)
+
+
+def test_shift_is_that_of_the_reference(matched):
+    """Section 7, "Measured": 45 networks, V2 matched frequency."""
+    assert len(matched.models) == 45
+    assert matched.contrast.points.mean() == pytest.approx(-0.068, abs=0.004)
+    assert matched.contrast.ratio.mean() == pytest.approx(-0.032, abs=0.01)
+    assert matched.contrast.logit.mean() == pytest.approx(-0.42, abs=0.03)
+    assert matched.line.slope.mean() == pytest.approx(0.92, abs=0.02)
+    assert np.sign(matched.mirror.points.mean()) == 1
+
+
+def test_a_loss_whose_mirror_has_the_other_sign_is_never_reproduced(matched):
+    flipped = shifted.Shifted(**{**matched.__dict__, "contrast": matched.mirror, "mirror": matched.contrast})
+    draws = matched.draws._replace(contrast=matched.draws.mirror, mirror=matched.draws.contrast)
+    rows = shifted.claim_rows([shifted.Shifted(**{**flipped.__dict__, "draws": draws})])
+    points = next(row for row in rows if row["scale"] == "points")
+    assert points["ci_low"] > 0.03 and points["verdict"] == "cannot tell" and "other sign" in points["reason"]
+
+
+def test_claim_rows_carry_everything_a_reader_needs(extremes, four, matched):
+    rows = hidden.claim_rows(extremes.reset_index(), {"pair": [RESNET50, SENET]})
+    rows += shared.claim_rows(four) + shifted.claim_rows([matched])
+    for row in rows:
+        assert row["verdict"] in {"reproduced", "contradicted", "cannot tell"}
+        assert row["ci_low"] <= row["effect"] <= row["ci_high"]
+        assert row["estimand"] and row["method"] and row["statement"] and row["reason"]
+        assert np.isfinite([row["null"], row["naive"]]).all() and row["n_classes"] == 1000
+
+
+def test_the_median_network_of_an_even_set_is_the_lower_of_the_two(extremes):
+    row = hidden.claim_rows(extremes.reset_index(), {"pair": [RESNET50, SENET]})[0]
+    assert row["effect"] == extremes["below"].min()
+
+
+def test_class_table_agrees_with_the_published_accuracy():
+    """torchvision's published top-1 of ResNet-50 (V1 weights) is 76.130 %."""
+    table = hidden.class_table([RESNET50])
+    assert table["correct"].sum() / table["n"].sum() == pytest.approx(0.76130, abs=5e-6)
+    assert (table["low"] <= table["accuracy"]).all() and (table["accuracy"] <= table["high"]).all()
+
+
+def test_shares_of_answers_add_up():
+    shares = hidden.common_confusions(models.named("four-families"))
+    assert shares.groupby("class_id")["share"].sum().to_numpy() == pytest.approx(1)
+    assert (shares["share"] >= 0).all() and (shares.loc[shares["part"] == "first", "pred_name"] != "").all()
+
+
+def test_brass_is_left_out_of_the_claims_only():
+    inside, outside = (one for one in shifted.SHIFTS if one.shifted == "imagenet-sketch")
+    assert shifted.BRASS not in shifted.pair_counts(inside)[1] and shifted.BRASS in shifted.pair_counts(outside)[1]
+    assert inside.in_claims and not outside.in_claims
+
+
+def test_named_sets():
+    assert len(models.named("nets45")) == 45 and len(models.named("clip")) == 21 and len(models.named("cifar30")) == 30
+    everyone = models.named("networks")
+    assert set(claims.FOUR_FAMILIES) < set(everyone)
+    assert not {"imagenetv2/fv_64k", "imagenet-x/ResNet50", "timm2022/vgg11"} & set(everyone)
+    assert set(tables.correct("imagenet-val", models=everyone).models) == set(everyone)
+
+
+def test_trials_name_the_worst_category_of_each_cell():
+    table = trials.category_table(["human/pooled", "tizian/resnet50"])
+    cells = trials.by_condition(table)
+    assert set(cells["set"]) == set(trials.CONDITIONS) and (cells["n_categories"] == 16).all()
+    assert (cells["worst"] <= cells["mean"]).all()
+    assert (cells["worst_low"] <= cells["worst"]).all() and (cells["worst"] <= cells["worst_high"]).all()
+    hardest = cells[(cells["set"] == "uniform-noise") & (cells["condition"] == "0.90")].set_index("model")
+    easiest = cells[(cells["set"] == "uniform-noise") & (cells["condition"] == "0.00")].set_index("model")
+    assert (easiest["mean"] > hardest["mean"] + 0.3).all()
