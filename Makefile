@@ -26,20 +26,22 @@ help: ## show this list
 # ---- Environment: one .venv, filled tier by tier from hashed locks ------------------------------------------------
 
 # A copied or moved clone has another folder, where the editable install must point: so `pwd` is part of the key.
-key = $(firstword $(shell (pwd; cat pyproject.toml $(1)) | cksum))
+key = $(firstword $(shell (pwd; cat $(1)) | cksum))
 UV_TOOL := .venv/stamps/uv-$(call key,requirements/uv.txt)
-BASE := .venv/stamps/base-$(call key,requirements/base.txt)
-DEV := .venv/stamps/dev-$(call key,requirements/dev.txt)
-LAB := .venv/stamps/lab-$(call key,requirements/lab.txt)
+BASE := .venv/stamps/base-$(call key,pyproject.toml requirements/base.txt)
+DEV := .venv/stamps/dev-$(call key,pyproject.toml requirements/dev.txt)
+LAB := .venv/stamps/lab-$(call key,pyproject.toml requirements/lab.txt)
 # A .venv whose Python is gone (upgraded, other machine) is made again.
 $(shell [ -x $(PY) ] || rm -rf .venv/stamps)
 
+CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
+
 $(UV_TOOL):
-	@found=; for p in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
+	@found=; for p in $(CANDIDATES); do \
 	  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { found=$$p; break; }; \
 	done; \
 	if [ -z "$$found" ]; then \
-	  echo 'error[python] no Python 3.11 or newer among python3, python3.13, python3.12, python3.11;' \
+	  echo 'error[python] no Python 3.11 or newer; looked for: $(CANDIDATES);' \
 	    'install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 2; \
 	fi; \
 	echo "environment: .venv with $$("$$found" --version)" >&2; \
@@ -69,23 +71,28 @@ INPUTS := $(firstword $(shell { find src/analysis "$${ANALYSIS_DATA_DIR:-data}" 
   echo "$$ANALYSIS_FIGURES_DIR"; } | cksum))
 RUNS := $(foreach name,$(NOTEBOOKS),build/runs/$(name).$(firstword \
   $(shell { echo $(INPUTS); cat notebooks/$(name).ipynb; } | cksum)))
+# The names of the notebooks are part of the key: one that was taken away takes its claims with it.
+CLAIMS := build/runs/claims.$(firstword $(shell echo $(NOTEBOOKS) | cksum))
 # A stamp lists the files that its run made: where one of them is gone, the stamp no longer holds.
-LOST := $(shell for run in $(wildcard $(RUNS) build/runs/claims); do \
+LOST := $(shell for run in $(wildcard $(RUNS) $(CLAIMS)); do \
   while IFS= read -r file; do [ -e "$$file" ] || { echo $$run; break; }; done < $$run; done)
 $(LOST): FORCE
-endif
 
-_reproduce: build/runs/claims
+_reproduce: $(CLAIMS)
 	@$(if $(RAN),:,echo "nothing to do: $(words $(NOTEBOOKS)) notebooks and their figures are up to date")
 
-build/runs/claims: $(RUNS)
+$(CLAIMS): $(RUNS)
 	$(eval RAN := 1)
-	@$(PY) -m analysis claims
-	@mkdir -p $(@D) && printf '%s\n' "$${ANALYSIS_FIGURES_DIR:-figures}/tables/claims.csv" > $@
+	@mkdir -p $(@D) && rm -f build/runs/claims.*
+	@tables="$${ANALYSIS_FIGURES_DIR:-figures}/tables"; for rows in "$$tables"/claims/*.csv; do \
+	  [ -e "notebooks/$$(basename "$$rows" .csv).ipynb" ] || rm -f "$$rows"; \
+	done; \
+	$(PY) -m analysis claims && printf '%s\n' "$$tables/claims.csv" > $@
 
 $(RUNS):
 	@mkdir -p $(@D) && rm -f $(basename $@).*
 	@$(PY) -m analysis.run --outputs $@ notebooks/$(basename $(@F)).ipynb
+endif
 
 figures: | $(BASE) ## draw every figure again from its CSV, without running a notebook
 	@$(PY) -m analysis figures

@@ -1,7 +1,9 @@
 """Whole files or none: every write goes to a temporary name in the same folder, is flushed, then renamed."""
 
+import csv
 import errno
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -79,6 +81,31 @@ def sha256(path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def csv_rows(path) -> list[list[str]]:
+    """The rows of a UTF-8 CSV file as text: nothing guessed, "NA" and "07" stay text, every row as wide as the first.
+
+    Raises
+    ------
+    ValueError : not UTF-8, NUL bytes, an unbalanced quote, no rows, or a row of another width; says which.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+        # Only "\n" ends a line; str.splitlines would also split at U+2028 and others.
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except UnicodeDecodeError as fault:
+        raise ValueError(f"not UTF-8 text (byte {fault.start})") from None
+    except csv.Error as fault:
+        raise ValueError(f"not a CSV table ({fault})") from None
+    if "\0" in text:
+        raise ValueError("holds NUL bytes")
+    if not rows:
+        raise ValueError("empty")
+    for number, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"row {number} has {len(row)} fields, expected {len(rows[0])}")
+    return rows
 
 
 def set_aside(path) -> Path:

@@ -29,7 +29,8 @@ from analysis.measure.extremes import (
 )
 
 # Classes of resnet50 with k = 0, 1, ..., 50 right answers of 50: counted from column 0 of
-# data/predictions/imagenet-validation-original/resnet50.npy of github.com/modestyachts/ImageNetV2 and its labels.
+# data/predictions/imagenet-validation-original/resnet50.npy of
+# github.com/modestyachts/ImageNetV2 at 0b0c3fe8, and its labels.
 RESNET50 = """0 0 0 0 0 0 0 0 0 2 1 2 3 1 1 2 3 4 4 7 5 11 9 8 15 13 11 14 17 18 23 18 40 30 37 31 38 32 43 53 45 53 44
 53 54 58 53 65 41 20 18"""
 resnet50 = np.repeat(np.arange(51), [int(count) for count in RESNET50.split()])
@@ -102,7 +103,7 @@ def test_crossfit_interval_covers_the_classes_it_selected():
 
 
 def test_resnet50_naive_figures():
-    """Plug-in .353, cross-fitted .416, p5 .44, p10 .52, minimum .18, 78 below .5: by a separate program, before this."""
+    """Plug-in .353, cross-fitted .416, p5 .44, p10 .52, minimum .18, 78 below .5: by a separate program."""
     assert resnet50.sum() == 38065 and len(resnet50) == 1000
     assert worst_q_plugin(resnet50, 50, 50) == pytest.approx(0.353, abs=5e-4)
     assert worst_q_crossfit(resnet50, 50, 50, rng()).mean == pytest.approx(0.416, abs=0.003)
@@ -149,6 +150,11 @@ def test_posterior_mean_by_hand():
     draws = posterior_draws([0] * 10, 4, beta_prior(3, 1), 20_000, rng())
     assert draws.mean() == pytest.approx(3 / 8, abs=0.002)
     assert draws.std() == pytest.approx(beta.std(3, 5), abs=0.002)
+
+
+def test_fit_test_by_hand():
+    """A uniform prior expects 50 of 100 single-item classes right; 40 are: 10^2/50 twice, one degree of freedom."""
+    assert fit_test([0] * 60 + [1] * 40, 1, beta_prior(1, 1), 0)[:2] == pytest.approx((4, 1))
 
 
 @pytest.mark.parametrize(("classes", "p10", "p5"), [(10, 1, 1), (20, 2, 1), (77, 8, 4), (100, 10, 5), (1000, 100, 50)])

@@ -4,7 +4,6 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullLocator
 
 from ..claims import FOUR_FAMILIES
 from . import style
@@ -73,7 +72,7 @@ def draw_fig01_class_curves(table, figure):
 )
 def draw_fig01_worst_classes(table, figure):
     models = style.ordered(table["model"])
-    shared = table.groupby("name")["class_id"].nunique().loc[lambda classes: classes > 1].index
+    names = dict(zip(table["class_id"], _names(table["class_id"], table["name"]), strict=True))
     for axes, model in zip(style.panels(figure, len(models), 2, 3.0, sharex=True), models, strict=True):
         rows = table[table["model"] == model]
         colour, place = style.colour(rows["family"].iloc[0]), np.arange(len(rows))
@@ -82,9 +81,7 @@ def draw_fig01_worst_classes(table, figure):
             middle, low, high = (rows[prefix + column].to_numpy() for column in ("accuracy", "low", "high"))
             axes.hlines(place + offset, low, high, color=colour, linewidth=0.8)
             axes.plot(middle, place + offset, "o", color=colour, markerfacecolor=fill, markersize=3.6)
-        twice = rows["name"].isin(shared)
-        names = np.where(twice, rows["name"] + " (" + rows["class_id"].astype(str) + ")", rows["name"])
-        style.rows_upward(axes, [style.short(name, 24) for name in names])
+        style.rows_upward(axes, [style.short(names[class_id], 24) for class_id in rows["class_id"]])
         axes.set(title=rows["label"].iloc[0], xlim=(-0.01, 1.01))
         style.percent(axes.xaxis)
     figure.supxlabel("Top-1 accuracy (%)", fontsize="medium")
@@ -94,6 +91,14 @@ def draw_fig01_worst_classes(table, figure):
         Line2D([], [], label="ReaL labels", markerfacecolor="white", **point),
     ]
     style.legend(figure, handles)
+
+
+def _names(class_id, name) -> list[str]:
+    """Class names, with the class id behind those that stand for several classes."""
+    ids = {}
+    for one, text in zip(class_id, name, strict=True):
+        ids.setdefault(text, set()).add(one)
+    return [f"{text} ({one:.0f})" if len(ids[text]) > 1 else text for one, text in zip(class_id, name, strict=True)]
 
 
 def _rows_height(table, panel_rows: int, a_row: float = 0.175, a_panel: float = 0.36, rest: float = 0.5) -> float:
@@ -165,7 +170,7 @@ def draw_fig01_weak_counts(table, figure):
         style.panels(figure, len(label_sets), 2, 2.6, sharex=True, sharey=True), label_sets, strict=True
     ):
         rows = table[table["labels"] == labels]
-        axes.set_yscale("log")
+        style.log_from_zero(axes, table[["raw", "high"]].max(axis=None))
         axes.plot(rows["overall"], rows["raw"], "x", color="#A0A0A0", markersize=2.6, markeredgewidth=0.6, zorder=1)
         for family in sorted(rows["family"].unique(), key=lambda name: (style.group(name) != "other", name)):
             part = rows[rows["family"] == family]
@@ -174,26 +179,24 @@ def draw_fig01_weak_counts(table, figure):
             look = {"color": colour, "markersize": 3.2, "zorder": 3, "markeredgecolor": "white", "markeredgewidth": 0.3}
             axes.plot(part["overall"], part["estimate"], style.marker(family), **look)
         four = rows[rows["model"].isin(FOUR_FAMILIES)].sort_values("overall")
-        # The cloud falls to the right: names stand above it and end at their points, the rightmost highest, so that
-        # no leader crosses a name.
+        # The cloud falls to the right, so there is room for names above or below; the name of the rightmost point
+        # stands nearest to the edge, so that no leader crosses a name.
+        heights = axes.transAxes.inverted().transform(axes.transData.transform(four[["overall", "estimate"]]))[:, 1]
+        edge, step, corner = (0.97, -0.075, 0) if heights.mean() < 0.5 else (0.04, 0.075, 1)
         for position, row in enumerate(four.itertuples()):
             look = {"color": style.colour(row.family), "markeredgecolor": INK, "markersize": 5, "zorder": 4}
             axes.plot(row.overall, row.estimate, style.marker(row.family), **look)
             axes.annotate(
                 row.label,
                 (row.overall, row.estimate),
-                xytext=(row.overall, 0.97 - 0.075 * (len(four) - 1 - position)),
+                xytext=(row.overall, edge + step * (len(four) - 1 - position)),
                 textcoords=("data", "axes fraction"),
                 ha="right",
                 va="center",
                 fontsize=SMALL,
-                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkB": 3, "relpos": (1, 0)},
+                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkB": 3, "relpos": (1, corner)},
             )
         axes.set_title(titles.get(labels, labels))
-        axes.grid(axis="y")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:.10g}")
-        axes.yaxis.set_minor_locator(NullLocator())
         style.percent(axes.xaxis)
     figure.axes[0].set_ylabel("Classes below 50 % accuracy")
     figure.supxlabel("Overall top-1 accuracy (%)", fontsize="medium")
@@ -221,11 +224,13 @@ def draw_fig01_confusions(table, figure):
         axes.barh(np.arange(len(ids)), share, left=left, height=0.74, color=fill, edgecolor="white", linewidth=0.4)
         handles.append(Patch(color=fill, linewidth=0, label=label))
         left = left + share
-    for row in table[table["part"] == "first"].itertuples():
-        note = f"{style.short(row.pred_name, letters)}, {100 * row.share:.0f} %"
+    first = table[table["part"] == "first"]
+    names = _names([*first["class_id"], *first["pred"]], [*first["name"], *first["pred_name"]])
+    for row, taken_for in zip(first.itertuples(), names[len(first) :], strict=True):
+        note = f"{style.short(taken_for, letters)}, {100 * row.share:.0f} %"
         axes.text(1.01, place[row.class_id], note, va="center", ha="left", fontsize=SMALL, color="#A84300")
-    names = table.drop_duplicates("class_id")["name"]
-    style.rows_upward(axes, [style.short(name, letters) for name in names])
+    own = dict(zip(first["class_id"], names, strict=False))
+    style.rows_upward(axes, [style.short(own[class_id], letters) for class_id in ids])
     axes.grid(False)
     axes.set(xlim=(0, 1), xlabel="Share of all answers (%)")
     style.percent(axes.xaxis)

@@ -1,7 +1,6 @@
 """Notebook 02: do networks share their weak classes?"""
 
 import numpy as np
-from matplotlib.ticker import SymmetricalLogLocator
 
 from . import style
 from .registry import drawing
@@ -174,12 +173,9 @@ def draw_fig02_sharing(table, figure):
         share = rows["networks_share"]
         axes.fill_between(share, rows["low"], rows["high"], step="pre", color=colour, alpha=0.2, linewidth=0)
         axes.step(share, rows["classes"], where="pre", color=colour, linestyle=dashes, label=name, linewidth=1.3)
-    axes.set_yscale("symlog", linthresh=1, linscale=0.5)
-    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:.10g}")
-    axes.set(xlim=(0, 1), ylim=(0, 1.3 * table["high"].max()), ylabel="Classes")
+    style.log_from_zero(axes, table[["classes", "high"]].max(axis=None))
+    axes.set(xlim=(0, 1), ylabel="Classes")
     axes.set_xlabel("Weak in at least this share of networks (%)")
-    axes.grid(axis="y")
     style.percent(axes.xaxis)
     axes.legend(loc="upper right")
 
@@ -206,17 +202,24 @@ def draw_fig02_four_families(table, figure):
             colour, marker, size = (INK, "D", 4.6) if mean else ("#0072B2", "o", 4)
             axes.hlines(place[row.pair], row.low, row.high, color=colour, linewidth=1.4 if mean else 1)
             axes.plot(row.value, place[row.pair], marker, color=colour, markersize=size)
+            # Intervals are narrow beside the distance to the dashed line: their ends are printed, too.
+            note = {"textcoords": "offset points", "va": "center", "ha": "right", "fontsize": SMALL}
+            start = np.nanmin([row.low, row.value])
+            axes.annotate(_estimate(row), (start, place[row.pair]), xytext=(-5, 0), **note)
         style.rows_upward(axes, pairs)
         axes.set_yticks(list(place.values()), list(place))
         axes.set_ylim(len(pairs) + 0.9, -0.6)
         for mei in rows["mei"].dropna().unique():
             axes.axvline(mei, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            note = {"xytext": (3, 4), "textcoords": "offset points", "fontsize": SMALL, "color": NULL_TEXT}
-            axes.annotate("smallest effect\nof interest", (mei, len(pairs) + 0.9), **note)
         title, unit = FOREST[quantity]
         axes.set(title=title, xlabel=unit)
-    shown = table[["low", "high", "mei"]]
+    shown = table[["value", "low", "high", "mei"]]
     axes.set_xlim(shown.min(axis=None) - 0.03, max(1, shown.max(axis=None)) + 0.01)
+
+
+def _estimate(row) -> str:
+    value, low, high = (f"{number:.3f}".removeprefix("0") for number in (row.value, row.low, row.high))
+    return value if np.isnan(row.low) else f"{value} [{low}, {high}]"
 
 
 def _forest_height(table, width: float) -> float:

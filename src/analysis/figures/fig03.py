@@ -8,7 +8,7 @@ from scipy.special import ndtr, ndtri
 
 from . import style
 from .registry import drawing
-from .style import FULL, INK, NULL_TEXT, REST, SMALL, STRONG, WEAK
+from .style import COLUMN, FULL, INK, NULL_TEXT, REST, SMALL, STRONG, WEAK
 
 SCALES = {"points": "Loss in points (of 100)", "ratio": "Loss in share kept", "logit": "Loss in logits"}
 MODEL_SETS = {"nets45": "45 networks", "cifar30": "30 networks", "networks": "all networks", "clip": "CLIP models"}
@@ -21,13 +21,21 @@ KINDS = {"weak classes": (WEAK, "v"), "strong classes": (STRONG, "^")}
 # Probits of 0 and 1 are infinite: what lies outside 0.1 and 99.9 % is drawn there.
 PROBIT = (lambda share: ndtri(np.clip(share, 0.001, 0.999)), ndtr)
 PROBIT_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
 CHOSEN_ON = {"clean": "Chosen on clean images", "mirror": "Chosen on shifted images (mirror)"}
 
 
-def _panel_height(panels, columns: int, narrowest: float, rest: float):
+def _columns(shifts: int) -> int:
+    return 3 if shifts in (3, 5, 6, 9) else 4
+
+
+def _squares(rest: float):
+    """The height that makes one square panel a shift, and `rest` inches for a legend."""
+
     def height(table, width: float) -> float:
-        rows, columns_ = style.grid(table[panels].nunique(), width, columns, narrowest)
-        return rest + rows * (0.25 + (width - 0.4) / columns_)
+        shifts = table["shift"].nunique()
+        rows, columns = style.grid(shifts, width, _columns(shifts), 1.5)
+        return rest + rows * (0.25 + (width - 0.4) / columns)
 
     return height
 
@@ -35,14 +43,14 @@ def _panel_height(panels, columns: int, narrowest: float, rest: float):
 @drawing(
     columns="shift class_id clean shifted models raw_r ceiling corrected_r",
     width=FULL,
-    height=_panel_height("shift", 3, 1.6, 0.2),
+    height=_squares(0.2),
     caption="Accuracy of each class on clean and on shifted images, mean over networks, for {shift} shifts. r: raw"
     " correlation over classes; ceiling: the largest raw correlation that noise allows; corrected: raw over ceiling."
     " Line: equal accuracy. Points carry the noise of their images; the intervals of r stand in fig03_level.",
 )
 def draw_fig03_clean_vs_shift(table, figure):
     shifts = style.ordered(table["shift"])
-    panels = style.panels(figure, len(shifts), 3, 1.6, sharex=True, sharey=True)
+    panels = style.panels(figure, len(shifts), _columns(len(shifts)), 1.5, sharex=True, sharey=True)
     for axes, shift in zip(panels, shifts, strict=True):
         rows = table[table["shift"] == shift]
         first = rows.iloc[0]
@@ -50,7 +58,7 @@ def draw_fig03_clean_vs_shift(table, figure):
         axes.plot(rows["clean"], rows["shifted"], "o", color="#0072B2", alpha=0.3, markersize=2, markeredgewidth=0)
         note = f"r {first['raw_r']:.2f}\nceiling {first['ceiling']:.2f}\ncorrected {first['corrected_r']:.2f}"
         note += f"\n{first['models']:.0f} networks" if first["models"] > 1 else ""
-        axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", fontsize=SMALL, linespacing=1.3)
+        axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", fontsize=SMALL, linespacing=1.3, bbox=PAPER)
         axes.set_title(shift)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xticks=np.arange(0, 1.01, 0.25))
         axes.set_yticks(np.arange(0, 1.01, 0.25))
@@ -61,7 +69,7 @@ def draw_fig03_clean_vs_shift(table, figure):
 
 @drawing(
     columns="shift models_set raw_r ceiling corrected_r low high mei",
-    width=style.COLUMN,
+    width=COLUMN,
     height=lambda table, width: 0.85 + 0.3 * _shifts(table),
     caption="Correlation over classes of accuracy on clean and on shifted images, mean over networks, for {shift}"
     " shifts: raw, the largest raw value that noise allows, and corrected for noise with the 95 % interval of a class"
@@ -145,9 +153,9 @@ def _shifts(table) -> int:
     height=lambda table, width: (
         0.7 + style.grid(table["selection"].nunique(), width, 2, 2.4)[0] * (0.35 + 0.52 * table["shift"].nunique())
     ),
-    caption="Mean accuracy on clean (open) and on shifted images (filled, with 95 % interval) of the 50 weakest"
-    " classes, the 50 strongest and the rest, for {shift} shifts; groups are chosen and read on different images."
-    " Left: chosen on clean images; right: on shifted ones.",
+    caption="Mean accuracy on clean (open) and on shifted images (filled) of the weakest classes, the strongest (50 of"
+    " 1000, 3 of 10) and the rest, for {shift} shifts; groups are chosen and read on different images. Bars: central"
+    " 95 % of the networks, not a confidence interval. Left: chosen on clean images; right: on shifted ones.",
 )
 def draw_fig03_groups(table, figure):
     shifts = style.ordered(table["shift"])
@@ -172,7 +180,7 @@ def draw_fig03_groups(table, figure):
         style.percent(axes.xaxis)
     figure.supxlabel("Mean accuracy of the classes (%)", fontsize="medium")
     handles = [
-        Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=4.2, label=f"{group} classes")
+        Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=4.2, label=group)
         for group, (colour, marker) in GROUPS.items()
     ]
     open_ = Line2D([], [], color=INK, marker="o", linestyle="none", markerfacecolor="white", markersize=4.2)
@@ -183,15 +191,15 @@ def draw_fig03_groups(table, figure):
 
 @drawing(
     columns="shift model label family kind clean shifted line",
-    width=FULL,
-    height=_panel_height("shift", 3, 1.5, 0.45),
+    width=COLUMN,
+    height=_squares(0.6),
     caption="Accuracy on clean and on shifted images of whole networks and of the weakest and strongest classes of"
     " each, on probit axes, for {model} networks and {shift} shifts. Line: fitted to the networks; a point above it"
     " keeps more than a network of that clean accuracy. Points are estimates without intervals.",
 )
 def draw_fig03_models_line(table, figure):
     shifts = style.ordered(table["shift"])
-    for axes, shift in zip(style.panels(figure, len(shifts), 3, 1.5), shifts, strict=True):
+    for axes, shift in zip(style.panels(figure, len(shifts), _columns(len(shifts)), 1.5), shifts, strict=True):
         rows = table[table["shift"] == shift]
         fitted = rows.sort_values("clean")
         axes.plot(fitted["clean"], fitted["line"], color=INK, linewidth=0.8, zorder=1)

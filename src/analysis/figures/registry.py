@@ -172,7 +172,6 @@ def _read(name: str) -> pd.DataFrame:
             dtype=dict.fromkeys(text, str),
             keep_default_na=False,
             na_values=missing,
-            float_precision="round_trip",
             encoding="utf-8",
         )
     except FileNotFoundError:

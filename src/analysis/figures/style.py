@@ -10,7 +10,7 @@ import matplotlib.figure
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from ..errors import InputError
 from ..paths import shown
@@ -146,6 +146,16 @@ def legend(figure, handles=None, **kwargs):
     columns = math.ceil(len(entries) / math.ceil(len(entries) / columns))  # lines of even length
     options = {"loc": "outside upper left", "ncols": columns} | kwargs
     return figure.legend(handles=entries, **options)
+
+
+def log_from_zero(axes: Axes, top: float) -> None:
+    """A vertical scale for counts: logarithmic from 1 upwards, with a place for 0, ticks at 1, 2, 5, 10, ..."""
+    axes.set_yscale("symlog", linthresh=1, linscale=0.5)
+    axes.set_ylim(0, 1.3 * top)
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:.10g}")
+    axes.grid(axis="y")
 
 
 def short(text: str, letters: int) -> str:

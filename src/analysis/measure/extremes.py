@@ -205,15 +205,15 @@ def fit_g(k, n, df=8, c0=0.1):
     Notes
     -----
     Efron, Biometrika 103 (2016); Narasimhan & Efron, JSS 94 (2020), whose deconvolveR takes natural splines with
-    columns of unit length: these are linear at the ends, and on simulated classes they were more biased at p10 and
-    fitted six measured networks less well. Newton steps with the exact Hessian; the likelihood is not concave, so
-    the signs of its eigenvalues are mended.
+    columns of unit length: log g is then linear at the ends, and p10 was more biased on simulated classes (.007
+    against .003). Newton steps with the exact Hessian; the likelihood is not concave, so negative eigenvalues are
+    turned positive.
 
     Examples
     --------
     >>> g = fit_g([10, 25, 25, 40], 50)
-    >>> float(g.prior.sum().round(6)), bool(g.converged), float(g.grid @ g.prior.round(6)) > 0.4
-    (1.0, True, True)
+    >>> round(float(g.grid @ g.prior), 3), bool(g.converged)  # the counts are symmetric about one half
+    (0.5, True)
     """
     k, n = _with_items(k, n)
     basis = _basis(df)
@@ -349,7 +349,8 @@ def functional_interval(k, n, T, *, rng, refits=100, draws=20, df=8, c0=0.1, lev
     Notes
     -----
     Estimand: these classes, fresh items. Laird & Louis, JASA 82 (1987): the prior is refitted on resampled classes,
-    the draws are from the posterior of the original counts. Simulated coverage of a nominal 95% is about 90%.
+    the draws are from the posterior of the original counts. Simulated coverage of a nominal 95%: .91 to 1.00 over the
+    five tail functionals and three truths (100 sets each of 1000 classes of 50 items, 25 refits).
 
     Examples
     --------
@@ -474,8 +475,8 @@ def homogeneity(k, n):
     p-value 1. Rejection is nearly automatic: report the size of the extremes against `null_extremes` beside it.
     Raises ValueError below two classes with items.
 
-    >>> homogeneity([4, 6], 10).statistic.round(3)
-    np.float64(0.8)
+    >>> round(float(homogeneity([4, 6], 10).statistic), 3)
+    0.8
     """
     k, n = _with_items(k, n)
     if len(n) < 2:

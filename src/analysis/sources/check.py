@@ -6,15 +6,20 @@ most of them leave a plausible accuracy behind: one row missing at the start cos
 blocks), columns stored best-last leave the classes intact.
 """
 
+import json
+
 import numpy as np
 
-from ..errors import IntegrityError, some
+from .. import files
+from ..errors import IntegrityError
 
 # Below this multiple of chance nothing was learned, or labels and predictions are in different orders.
 FLOOR = 5.0
 
 
-def check_classes(where: str, values, *, n_classes: int, what: str, lowest: int = 0, fault=IntegrityError) -> np.ndarray:
+def check_classes(
+    where: str, values, *, n_classes: int, what: str, lowest: int = 0, fault=IntegrityError
+) -> np.ndarray:
     """The values as an int64 vector, all from `lowest` to `n_classes - 1`.
 
     >>> check_classes("a.csv", np.array([0, 3], dtype=">i2"), n_classes=4, what="pred")
@@ -31,7 +36,8 @@ def check_classes(where: str, values, *, n_classes: int, what: str, lowest: int 
     bad = (values < lowest) | (values >= n_classes)
     if bad.any():
         row = int(bad.argmax())
-        raise fault("index", f"{where}: {what} is {values[row]} in row {row}", f"classes run from {lowest} to {n_classes - 1}")
+        what = f"{where}: {what} is {values[row]} in row {row}"
+        raise fault("index", what, f"classes run from {lowest} to {n_classes - 1}")
     return values.astype(np.int64)
 
 
@@ -46,7 +52,8 @@ def check_ids(where: str, item_id, expected, *, fault=IntegrityError) -> np.ndar
     """
     item_id, expected = np.asarray(item_id), np.asarray(expected)
     if item_id.ndim != 1 or item_id.dtype.kind not in "iuUO":
-        raise fault("items", f"{where}: ids have type {item_id.dtype} and shape {item_id.shape}, expected text or integers")
+        what = f"{where}: ids have type {item_id.dtype} and shape {item_id.shape}"
+        raise fault("items", what, "expected text or integers")
     if len(item_id) == len(expected) and (item_id == expected).all():
         return np.arange(len(expected))
     ids, times = np.unique(item_id, return_counts=True)
@@ -86,7 +93,7 @@ def check_order(where: str, label, pred, *, n_classes: int, fault=IntegrityError
     >>> label = np.arange(1000) % 100
     >>> check_order("a.csv", label, (label + 1) % 100, n_classes=100)
     Traceback (most recent call last):
-    analysis.errors.IntegrityError: error[labels] a.csv: accuracy 0.0%, chance is 1.0%; class ids are off by one (-1 fits)
+    analysis.errors.IntegrityError: error[labels] a.csv: accuracy 0.0%, chance is 1.0%; looks off by one (-1 fits)
     """
     label, pred = np.asarray(label), np.asarray(pred)
     accuracy = float((label == pred).mean()) if len(label) else 0.0
@@ -136,14 +143,14 @@ def _permuted(label: np.ndarray, found: np.ndarray, n_classes: int, *, at_least:
     inside = (found >= 0) & (found < n_classes)
     bounded = np.where(inside, found, 0)
     changes = {
-        "class ids are off by one (-1 fits)": found - 1,
-        "class ids are off by one (+1 fits)": found + 1,
+        "looks off by one (-1 fits)": found - 1,
+        "looks off by one (+1 fits)": found + 1,
         "classes are numbered in the order of their ids sorted as text (0, 1, 10, 100 ..)": by_name[bounded],
         "classes are numbered by a list sorted as text, read in the other direction": np.argsort(by_name)[bounded],
     }
-    shares = {text: float(((changed == label) & inside).mean()) for text, changed in changes.items()} if len(label) else {}
-    best = max(shares, key=shares.get, default="")
-    return best if best and shares[best] >= at_least else ""
+    shares = {text: ((changed == label) & inside).sum() / max(len(label), 1) for text, changed in changes.items()}
+    best = max(shares, key=shares.get)
+    return best if shares[best] >= at_least else ""
 
 
 def read_text(path, *, where: str, fault=IntegrityError) -> str:
@@ -157,18 +164,36 @@ def read_text(path, *, where: str, fault=IntegrityError) -> str:
     return text
 
 
-def read_rows(path, *, columns: int, header: list[str] | None = None, where: str, fault=IntegrityError) -> list[list[str]]:
-    """The rows of a CSV file as text, each of exactly `columns` fields: nothing guessed, "NA" and "07" stay text."""
-    import csv
+def read_json(path, *, where: str, fault=IntegrityError):
+    """The content of a JSON file; a repeated key, NaN and infinite numbers are refused."""
 
-    rows = list(csv.reader(read_text(path, where=where, fault=fault).splitlines(), strict=True))
-    for number, row in enumerate(rows):
-        if len(row) != columns:
-            raise fault("table", f"{where} row {number}: {len(row)} fields, expected {columns}")
-    if header is not None:
-        found = rows.pop(0) if rows else []
-        if found != header:
-            raise fault("table", f"{where}: columns are {some(found, 12)}, expected {some(header, 12)}")
+    def unique(pairs):
+        if len({key for key, _ in pairs}) != len(pairs):
+            raise ValueError("a key occurs twice")
+        return dict(pairs)
+
+    def finite(text):
+        if not np.isfinite(float(text)):
+            raise ValueError("a number is not finite")
+        return float(text)
+
+    try:
+        text = read_text(path, where=where, fault=fault)
+        return json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
+    except (ValueError, RecursionError):
+        raise fault("table", f"{where}: not JSON, a key twice, or a number that is not finite") from None
+
+
+def read_rows(path, *, columns=None, header=None, where: str, fault=IntegrityError) -> list[list[str]]:
+    """The rows of a CSV file as text, after `header` if given; all of exactly `columns` fields if given."""
+    try:
+        rows = files.csv_rows(path)
+    except ValueError as error:
+        raise fault("table", f"{where}: {error}") from None
+    if columns is not None and len(rows[0]) != columns:
+        raise fault("table", f"{where}: {len(rows[0])} columns, expected {columns}")
+    if header is not None and rows.pop(0) != header:
+        raise fault("table", f"{where}: columns are not {', '.join(header)}")
     return rows
 
 

@@ -5,7 +5,6 @@ cleanlab/label-errors, Apache-2.0.
 the item id is the row number. v6 has 200 items a class, v4 is not balanced (161 to 218).
 """
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,9 +37,9 @@ def read() -> Iterator[Predictions]:
     for dataset, (folder, _, _) in SETS.items():
         names = fetch.listed(f"{BASE}/model_predictions/{folder}_predictions/")
         if len(names) != N_NETWORKS:
-            raise IntegrityError("sources", f"data/sources.csv: {len(names)} networks on {dataset}, expected {N_NETWORKS}")
+            raise IntegrityError("sources", f"data/sources.csv: {len(names)} networks on {dataset}, not {N_NETWORKS}")
         of_set = items(dataset)
         for name in names:
             network = name.rsplit("/", 1)[-1].removesuffix("_predictions.json")
-            pred = np.array(json.loads(check.read_text(fetch.locate(name), where=name)))
+            pred = np.array(check.read_json(fetch.locate(name), where=name))
             yield checked(of_set, model=f"cifar10.1/{network}", pred=pred, where=name)

@@ -51,7 +51,8 @@ def imagenet() -> pd.DataFrame:
 def subset(letter: str) -> list[int]:
     """Ids among the 1,000 of the 200 classes of ImageNet-A ("a") or -R ("r"), in the order of the file."""
     name = f"{INFO}/imagenet_{letter}_indices.txt"
-    ids = check.check_classes(name, check.to_int(_lines(name), what="id", where=name), n_classes=1000, what="id").tolist()
+    ids = check.to_int(_lines(name), what="id", where=name)
+    ids = check.check_classes(name, ids, n_classes=1000, what="id").tolist()
     if len(ids) != 200 or ids != sorted(set(ids)):
         raise IntegrityError("classes", f"{name}: expected 200 ids, sorted")
     return ids
@@ -60,7 +61,8 @@ def subset(letter: str) -> list[int]:
 def superclasses(nodes: list[str], parent: dict[str, str], least: int = SUPERCLASS_SIZE) -> list[str]:
     """For each node the nearest ancestor that covers at least `least` of `nodes`; each node has one path upwards.
 
-    >>> superclasses(["cat", "dog", "car"], {"cat": "animal", "dog": "animal", "animal": "thing", "car": "thing"}, least=2)
+    >>> parent = {"cat": "animal", "dog": "animal", "animal": "thing", "car": "thing"}
+    >>> superclasses(["cat", "dog", "car"], parent, least=2)
     ['animal', 'animal', 'thing']
     """
     paths = {}

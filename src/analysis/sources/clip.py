@@ -9,10 +9,9 @@ Traps
   with timm's list of its 200 ids.
 - ImageNet-R is scored among its 200 classes, val and Sketch among 1,000: not comparable with each other.
 - n is not in the files. It is the smallest number under which all 21 accuracies of a class are whole counts, and the
-  sum of these must be the size of the set. Sketch class 458 (brass) is 0 for every model, so its n follows from the sum.
+  sum of these must be the size of the set. Sketch class 458 (brass) is 0 for every model: its n follows from the sum.
 """
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,11 +30,11 @@ def read() -> Iterator[ClassCounts]:
     """21 models on three data sets."""
     for dataset, file in FILES.items():
         name = f"{BASE}/{file}_ensemble_results.json"
-        content = json.loads(check.read_text(fetch.locate(name), where=name))
+        content = check.read_json(fetch.locate(name), where=name)
         class_id = np.array(class_names.subset("r") if dataset == "imagenet-r" else range(1000))
         accuracy = np.array([list(entry["classwise"].values()) for entry in content.values()], dtype=float) / 100
         if accuracy.shape != (N_MODELS, len(class_id)):
-            raise IntegrityError("shape", f"{name}: models x classes is {accuracy.shape}, expected {N_MODELS, len(class_id)}")
+            raise IntegrityError("shape", f"{name}: {accuracy.shape} models and classes, not {N_MODELS, len(class_id)}")
         low, high = N_CLASS[dataset]
         n = class_sizes(accuracy, low=low, high=high, total=N_ITEMS[dataset], where=name)
         correct = np.rint(accuracy * n).astype(np.int64)
@@ -58,8 +57,9 @@ def class_sizes(accuracy, *, low: int, high: int, total: int, where: str) -> np.
     sizes = np.arange(low, high + 1)
     counts = accuracy[:, :, None] * sizes
     whole = (np.abs(counts - np.rint(counts)) < 1e-9).all(axis=0)
-    if not whole.any(axis=1).all():
-        raise IntegrityError("counts", f"{where}: class at position {int((~whole.any(axis=1)).argmax())} has no whole counts")
+    none = ~whole.any(axis=1)
+    if none.any():
+        raise IntegrityError("counts", f"{where}: class at position {int(none.argmax())} has no whole counts")
     n = sizes[whole.argmax(axis=1)]
     free = np.flatnonzero(whole.all(axis=1) & (low < high))
     left = total - n.sum()

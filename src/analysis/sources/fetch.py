@@ -224,9 +224,8 @@ def _download_once(source: Source, stop: threading.Event, active: set) -> None:
                     if received > source.bytes:
                         break
                     if time.monotonic() > deadline:
-                        raise NetworkError(
-                            "timeout", f"{host}: {source.name} took longer than {TOTAL_TIMEOUT:.0f} s", "try again later"
-                        )
+                        what = f"{host}: {source.name} took longer than {TOTAL_TIMEOUT:.0f} s"
+                        raise NetworkError("timeout", what, "try again later")
                     file.write(block)
         except (requests.TooManyRedirects, requests.exceptions.InvalidURL) as fault:
             raise NetworkError("network", f"{host}: {source.name}: {type(fault).__name__}") from fault
@@ -281,5 +280,3 @@ def _terminated_cleanly():
     finally:
         if ours:
             signal.signal(signal.SIGTERM, old)
-
-

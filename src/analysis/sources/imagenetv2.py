@@ -11,7 +11,6 @@ Traps
 - The three fv_* are Fisher vectors, not networks (see models.csv).
 """
 
-import json
 from collections.abc import Iterator
 from functools import cache
 
@@ -36,7 +35,7 @@ N_NETWORKS = 67
 def items(dataset: str) -> Items:
     """The items of ImageNet val or a V2 set: ids without `.JPEG`, class = rank of the wnid."""
     name = f"{BASE}/datasets/{SETS[dataset]}.json"
-    content = json.loads(check.read_text(fetch.locate(name), where=name))
+    content = check.read_json(fetch.locate(name), where=name)
     ids, wnids = zip(*content["image_filenames"], strict=True)
     classes, label = np.unique(np.array(wnids), return_inverse=True)
     per_class = 50 if dataset == "imagenet-val" else 10
@@ -50,7 +49,7 @@ def read() -> Iterator[Predictions]:
     for dataset, folder in SETS.items():
         names = fetch.listed(f"{BASE}/predictions/{folder}/")
         if len(names) != N_NETWORKS:
-            raise IntegrityError("sources", f"data/sources.csv: {len(names)} networks on {dataset}, expected {N_NETWORKS}")
+            raise IntegrityError("sources", f"data/sources.csv: {len(names)} networks on {dataset}, not {N_NETWORKS}")
         for name in names:
             network = name.rsplit("/", 1)[-1].removesuffix(".npy")
             network = RENAMED.get(network, network)

@@ -23,7 +23,7 @@ HEADER = ["file_name", "predicted_class", "predicted_probability"]
 def read() -> Iterator[Predictions]:
     """Four models on ImageNet val, top-1 and its probability."""
     for name in fetch.listed(f"{BASE}/"):
-        rows = check.read_rows(fetch.locate(name), columns=3, header=HEADER, where=name)
+        rows = check.read_rows(fetch.locate(name), header=HEADER, where=name)
         file_name, pred, probability = zip(*rows, strict=True)
         try:
             confidence = np.array(probability, dtype=np.float64)

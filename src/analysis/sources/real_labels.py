@@ -5,8 +5,6 @@ ILSVRC2012_val_00000001), while every prediction file is sorted by (wnid, file n
 fits, the item is left out.
 """
 
-import json
-
 import numpy as np
 
 from ..errors import IntegrityError
@@ -19,13 +17,14 @@ N_EMPTY = 3163
 
 def label_sets() -> np.ndarray:
     """Bool (50000, 1000) in the order of the items of ImageNet val: is the class among the ReaL labels of the item?"""
-    sets = json.loads(check.read_text(fetch.locate(NAME), where=NAME))
+    sets = check.read_json(fetch.locate(NAME), where=NAME)
     val = items("imagenet-val")
     if len(sets) != len(val.item_id) or sum(not entry for entry in sets) != N_EMPTY:
         raise IntegrityError("labels", f"{NAME}: expected {len(val.item_id)} sets, {N_EMPTY} of them empty")
     number = np.array([int(item.rsplit("_", 1)[-1]) for item in val.item_id])
     length = np.array([len(entry) for entry in sets])
-    flat = check.check_classes(NAME, np.concatenate([np.asarray(e, dtype=np.int64) for e in sets]), n_classes=1000, what="class")
+    flat = np.array([number for entry in sets for number in entry])
+    flat = check.check_classes(NAME, flat, n_classes=1000, what="class")
     by_number = np.zeros((len(sets), 1000), dtype=bool)
     by_number[np.repeat(np.arange(len(sets)), length), flat] = True
     by_item = by_number[number - 1]

@@ -76,7 +76,8 @@ def read() -> Iterator[Predictions | ClassCounts]:
                 if answerer in EXCLUDED:
                     continue
                 model = f"human/{set_name}-{answerer}" if collection == "human" else f"{collection}/{answerer}"
-                item_id, condition, label, pred = _read_file(name, set_name, DMC_HEADER if collection == "dmc" else HEADER)
+                header = DMC_HEADER if collection == "dmc" else HEADER
+                item_id, condition, label, pred = _read_file(name, set_name, header)
                 if reference is None:
                     reference = (item_id, condition, label)
                 order = check.check_ids(name, item_id, reference[0])
@@ -110,7 +111,7 @@ def item_of(set_name: str, imagename: str) -> str:
 
 
 def _read_file(name: str, set_name: str, header: list[str]):
-    first, *rows = check.read_rows(fetch.locate(name), columns=len(header), where=name)
+    first, *rows = check.read_rows(fetch.locate(name), where=name)
     if [field.lower() for field in first] != header:
         raise IntegrityError("table", f"{name}: columns are not {', '.join(header)}")
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))

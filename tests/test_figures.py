@@ -1,0 +1,569 @@
+"""Figures: what is drawn from small tables counted by hand, the same bytes each time, and a reader's own style."""
+
+import io
+import json
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.text import Text
+
+from analysis import figures, files
+from analysis.claims import FOUR_FAMILIES
+from analysis.errors import InputError, UsageError
+from analysis.figures import registry, style
+
+FAMILIES = ("ResNet", "ConvNeXt", "EfficientNet", "ViT")
+LABELS = ("ResNet-50", "ConvNeXt-T", "EfficientNet-B4", "ViT-S/16")
+MODELS = tuple(zip(FOUR_FAMILIES, LABELS, FAMILIES, strict=True))
+SHIFTS = ("V2 matched-frequency", "Sketch")
+
+
+def class_curves() -> pd.DataFrame:
+    accuracy = np.array([0.2, 0.5, 0.7, 0.9, 1.0])
+    columns = {"rank": range(1, 6), "class_id": [3, 1, 0, 2, 4], "accuracy": accuracy}
+    columns |= {"low": accuracy - 0.1, "high": np.minimum(accuracy + 0.1, 1), "null_low": 0.5, "null_high": 0.8}
+    head = [{"model": m, "label": label, "family": family, "overall": 0.66} for m, label, family in MODELS]
+    return pd.concat([pd.DataFrame(one | columns) for one in head])
+
+
+def worst_classes() -> pd.DataFrame:
+    # Two classes are called crane; one is called "NA", which is no missing value.
+    classes = [(134, "crane", 0.1), (517, "crane", 0.2), (7, "NA", 0.3)]
+    return pd.DataFrame(
+        {
+            "model": model,
+            "label": label,
+            "family": family,
+            "class_id": class_id,
+            "name": name,
+            "accuracy": accuracy,
+            "low": accuracy - 0.05,
+            "high": accuracy + 0.05,
+            "real_accuracy": accuracy + 0.4,
+            "real_low": accuracy + 0.3,
+            "real_high": accuracy + 0.5,
+        }
+        for model, label, family in MODELS
+        for class_id, name, accuracy in classes
+    )
+
+
+def distribution() -> pd.DataFrame:
+    accuracy = np.linspace(0.1, 1, 10)
+    columns = {"class_id": range(10), "accuracy": accuracy, "p5": 0.145, "p10": 0.19, "minimum": 0.1}
+    networks = [(*one, 0.80 - 0.01 * place) for place, one in enumerate([*MODELS, ("a/vgg", "VGG-16", "VGG")])]
+    return pd.concat(
+        pd.DataFrame({"model": model, "label": label, "family": family, "overall": overall} | columns)
+        for model, label, family, overall in networks
+    )
+
+
+def weak_counts() -> pd.DataFrame:
+    networks = [*MODELS, ("a/vgg", "VGG-16", "VGG"), ("a/clip", "CLIP ViT-B/32", "CLIP ViT")]
+    return pd.DataFrame(
+        {
+            "model": model,
+            "label": label,
+            "family": family,
+            "labels": labels,
+            "overall": 0.7 + 0.02 * place,
+            "raw": 60 - 8 * place,
+            "estimate": 55 - 8 * place,
+            "low": 45 - 8 * place,
+            "high": 65 - 8 * place,
+        }
+        for labels in ("original", "real")
+        for place, (model, label, family) in enumerate(networks)
+    )
+
+
+def confusions() -> pd.DataFrame:
+    shares = {"right": 0.3, "first": 0.4, "second": 0.1, "third": 0.05, "elsewhere": 0.15}
+    named = {"first": (639, "maillot"), "second": (5, "bikini"), "third": (6, "swimming trunks")}
+    return pd.DataFrame(
+        {
+            "class_id": class_id,
+            "name": name,
+            "part": part,
+            "pred": named.get(part, (np.nan, ""))[0],
+            "pred_name": named.get(part, (np.nan, ""))[1],
+            "share": share,
+        }
+        for class_id, name in ((638, "maillot"), (681, "notebook"))
+        for part, share in shares.items()
+    )
+
+
+def correlation() -> pd.DataFrame:
+    rows = [
+        dict(zip(("model_a", "label_a", "family_a", "model_b", "label_b", "family_b"), (*a, *b), strict=True))
+        for place, a in enumerate(MODELS)
+        for b in MODELS[place + 1 :]
+    ]
+    return pd.DataFrame(rows).assign(raw=np.linspace(0.81, 0.86, 6), corrected=np.linspace(0.91, 0.96, 6))
+
+
+def overlap() -> pd.DataFrame:
+    quantities = ("full set", "sham floor", "same half items", "disjoint items", "ceiling")
+    frame = pd.concat(
+        pd.DataFrame({"quantity": quantity, "pair": [f"{i}" for i in range(30)], "value": np.linspace(10, 40, 30)})
+        for quantity in quantities
+    )
+    return frame.assign(chance=2.5, highlight=frame["pair"].isin(["3", "4"]))
+
+
+def sharing() -> pd.DataFrame:
+    curves = {"observed": [40, 20, 5], "sham classes": [60, 4, 0], "permuted within superclass": [90, 0, 0]}
+    return pd.concat(
+        pd.DataFrame({"curve": curve, "networks_share": [0.25, 0.5, 1], "classes": classes, "low": classes})
+        for curve, classes in curves.items()
+    ).assign(high=lambda table: table["classes"] + 1)
+
+
+def four_families() -> pd.DataFrame:
+    pairs = [f"{a} × {b}" for place, a in enumerate(LABELS) for b in LABELS[place + 1 :]] + ["mean of pairs"]
+    meis = {"raw r": np.nan, "corrected r": 0.7, "overlap ratio": 0.6}
+    return pd.DataFrame(
+        {"pair": pair, "quantity": quantity, "value": 0.95, "low": 0.9, "high": 1.01, "mei": mei}
+        for quantity, mei in meis.items()
+        for pair in pairs
+    )
+
+
+def clean_vs_shift() -> pd.DataFrame:
+    columns = {"class_id": range(3), "clean": [0.2, 0.6, 0.9], "shifted": [0.1, 0.5, 0.9], "models": 45}
+    columns |= {"raw_r": 0.58, "ceiling": 0.74, "corrected_r": 0.78}
+    return pd.concat(pd.DataFrame({"shift": shift} | columns) for shift in SHIFTS)
+
+
+def level() -> pd.DataFrame:
+    columns = {"raw_r": 0.5, "ceiling": 0.8, "corrected_r": 0.62, "low": 0.4, "high": 0.8, "mei": 0.5}
+    return pd.DataFrame({"shift": SHIFTS, "models_set": ("nets45", "clip")} | columns)
+
+
+def loss() -> pd.DataFrame:
+    nan = float("nan")
+    readings = {"clean": (-0.07, -0.1, -0.03), "mirror": (0.08, 0.05, 0.11), "naive": (-0.12, nan, nan)}
+    return pd.DataFrame(
+        {
+            "shift": shift,
+            "models_set": "nets45",
+            "scale": scale,
+            "selection": selection,
+            "value": value,
+            "low": low,
+            "high": high,
+            "mei": mei,
+        }
+        for shift in SHIFTS
+        for scale, mei in (("points", 0.03), ("ratio", 0.03), ("logit", 0.2))
+        for selection, (value, low, high) in readings.items()
+    )
+
+
+def groups() -> pd.DataFrame:
+    clean = {"weakest 50": 0.4, "rest": 0.7, "strongest 50": 0.95}
+    return pd.DataFrame(
+        {
+            "shift": shift,
+            "group": group,
+            "selection": selection,
+            "clean": value,
+            "shifted": value - 0.1,
+            "low": value - 0.15,
+            "high": value - 0.05,
+        }
+        for shift in SHIFTS
+        for group, value in clean.items()
+        for selection in ("clean", "mirror")
+    )
+
+
+def models_line() -> pd.DataFrame:
+    clean = {"model": 0.75, "weak classes": 0.4, "strong classes": 0.95}
+    return pd.DataFrame(
+        {
+            "shift": shift,
+            "model": model,
+            "label": label,
+            "family": family,
+            "kind": kind,
+            "clean": value + 0.01 * place,
+            "shifted": value + 0.01 * place - 0.1,
+            "line": value + 0.01 * place - 0.08,
+        }
+        for shift in SHIFTS
+        for place, (model, label, family) in enumerate(MODELS)
+        for kind, value in clean.items()
+    )
+
+
+def conditions() -> pd.DataFrame:
+    people = [("People, pooled", "human", "Human"), ("ResNet-50", "network", "ResNet")]
+    return pd.DataFrame(
+        {
+            "set": name,
+            "condition": condition,
+            "order": order,
+            "who": who,
+            "kind": kind,
+            "family": family,
+            "mean": 0.9 - 0.2 * order,
+            "worst": 0.6 - 0.2 * order,
+            "worst_low": 0.5 - 0.2 * order,
+            "worst_high": 0.7 - 0.2 * order,
+            "worst_category": "oven",
+            "n_categories": 16,
+        }
+        for name in ("contrast", "low-pass", "rotation", "colour")
+        for order, condition in enumerate(("c100", "c30", "c05"))
+        for who, kind, family in people
+    )
+
+
+def categories() -> pd.DataFrame:
+    rows = pd.DataFrame(
+        {"set": name, "category": category, "who": who, "kind": kind, "accuracy": 0.5, "low": 0.4, "high": 0.6, "n": 40}
+        for name in ("edge", "sketch", "stylized")
+        for category in ("airplane", "bear", "oven", "truck")
+        for who, kind in (("People, pooled", "human"), ("ResNet-50", "network"))
+    )
+    return rows.drop(index=0)  # people saw no airplane among the edges
+
+
+def class_view() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "title": "laptop",
+            "dataset": dataset,
+            "labels": labels,
+            "model": model,
+            "label": label,
+            "family": family,
+            "n": 50,
+            "predicted": np.nan,
+            "accuracy": 0.3 + 0.1 * place,
+            "low": 0.2 + 0.1 * place,
+            "high": 0.4 + 0.1 * place,
+        }
+        for dataset, labels in (("imagenet-val", "original"), ("imagenet-val", "real"), ("imagenet-sketch", "original"))
+        for place, (model, label, family) in enumerate(MODELS)
+    )
+
+
+TABLES = {
+    "fig01_class_curves": class_curves,
+    "fig01_worst_classes": worst_classes,
+    "fig01_distribution": distribution,
+    "fig01_weak_counts": weak_counts,
+    "fig01_confusions": confusions,
+    "fig02_correlation": correlation,
+    "fig02_overlap": overlap,
+    "fig02_sharing": sharing,
+    "fig02_four_families": four_families,
+    "fig03_clean_vs_shift": clean_vs_shift,
+    "fig03_level": level,
+    "fig03_loss": loss,
+    "fig03_groups": groups,
+    "fig03_models_line": models_line,
+    "fig09_conditions": conditions,
+    "fig09_categories": categories,
+    "class_view": class_view,
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANALYSIS_FIGURES_DIR", str(tmp_path / "figures"))
+    return tmp_path / "figures"
+
+
+def draw(name: str, **kwargs) -> figures.Figure:
+    return figures.show(name, TABLES[name](), **kwargs)
+
+
+def words(artist) -> list[str]:
+    return [text.get_text() for text in artist.findobj(Text) if text.get_text()]
+
+
+def intervals(axes) -> int:
+    return sum(len(lines.get_segments()) for lines in axes.collections if isinstance(lines, LineCollection))
+
+
+def curves(axes, marker: str) -> list:
+    return [line for line in axes.lines if line.get_marker() == marker]
+
+
+def row_names(axes) -> list[str]:
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_every_figure_has_a_table_here():
+    # A module that another change adds brings its own tests; none of those named here may vanish.
+    assert set(TABLES) <= set(figures.FIGURES)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("width", [None, 3.3])
+def test_is_drawn_inside_its_page(name, width):
+    figure = draw(name, width=width)
+    wide, high = figure.get_size_inches()
+    assert wide == (width or figures.FIGURES[name].width) and 1 < high < 12
+    assert figure.caption and "{" not in figure.caption
+    with style.context():
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()
+    assert box.x0 > -0.02 and box.y0 > -0.02 and box.x1 < wide + 0.02 and box.y1 < high + 0.02
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_type_is_legible(name):
+    assert min(text.get_fontsize() for text in draw(name).findobj(Text) if text.get_text().strip()) >= 6.5
+
+
+def test_style_survives_and_pyplot_stays_empty():
+    import matplotlib.pyplot as plt
+
+    before = dict(mpl.rcParams)
+    draw("fig01_distribution")
+    assert dict(mpl.rcParams) == before and plt.get_fignums() == []
+
+
+def test_families_keep_their_colours():
+    assert [style.colour(family) for family in FAMILIES] == ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
+    assert style.colour("Human") == style.colour("Humans") == "#000000"
+    assert style.colour("CLIP ViT") == style.colour("CLIP") != style.colour("ViT")
+    assert len({style.marker(family) for family in style.FAMILY_COLOURS}) == len(style.FAMILY_COLOURS)
+
+
+def test_class_curves():
+    figure = draw("fig01_class_curves")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(LABELS)
+    curve = figure.axes[1].lines[0]
+    assert curve.get_color() == style.FAMILY_COLOURS["ConvNeXt"]
+    assert list(curve.get_ydata()) == [0.2, 0.5, 0.7, 0.9, 1.0]
+    assert all(len(axes.collections) == 2 for axes in figure.axes)  # interval and null
+    assert words(figure).count("overall 66.0 %") == 4
+    assert "of 5 ImageNet classes" in " ".join(figure.caption.split("each ")[1:]) and "4 networks" in figure.caption
+
+
+def test_worst_classes_name_which_crane():
+    axes = draw("fig01_worst_classes").axes[0]
+    assert row_names(axes) == ["crane (134)", "crane (517)", "NA"]
+    filled, hollow = curves(axes, "o")
+    assert list(filled.get_xdata()) == [0.1, 0.2, 0.3] and hollow.get_markerfacecolor() == "white"
+    assert intervals(axes) == 6
+
+
+def test_distribution_is_in_the_order_of_accuracy():
+    axes = draw("fig01_distribution").axes[0]
+    assert row_names(axes) == ["VGG-16", *reversed(LABELS)]
+    assert len(axes.collections) == 5
+    assert [len(line.get_xdata()) for line in axes.lines] == [5] * 4
+    assert axes.lines[0].get_xdata()[0] == pytest.approx(0.76)
+
+
+def test_weak_counts():
+    original, real = draw("fig01_weak_counts").axes
+    assert intervals(original) == intervals(real) == 6
+    assert set(LABELS) <= set(words(original)) and "VGG-16" not in words(original)
+    assert list(curves(original, "x")[0].get_ydata()) == [60, 52, 44, 36, 28, 20]
+
+
+def test_confusions_fill_the_bar():
+    axes = draw("fig01_confusions").axes[0]
+    assert len(axes.patches) == 10
+    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(2)
+    assert row_names(axes) == ["maillot (638)", "notebook"]
+    assert words(axes).count("maillot (639), 40 %") == 2
+
+
+def test_correlation_has_raw_below_and_corrected_above():
+    axes = draw("fig02_correlation").axes[0]
+    drawn = axes.images[0].get_array()
+    assert drawn[1, 0] == 0.81 and drawn[0, 1] == 0.91 and np.ma.is_masked(drawn[2, 2])
+    assert {".81", ".91", ".86", ".96"} <= set(words(axes))
+    narrow = draw("fig02_correlation", width=1.9).axes[0]
+    assert ".81" not in words(narrow)
+
+
+def test_overlap_keeps_halves_apart():
+    axes = draw("fig02_overlap").axes[0]
+    ticks = axes.get_yticks()
+    assert np.allclose(np.diff(ticks), [1, 1.8, 1, 1])
+    assert words(axes).count("25.0") == 5 and any("chance 2.5" in word for word in words(axes))
+    assert len(curves(axes, "D")[0].get_xdata()) == 10
+    plain = figures.show("fig02_overlap", overlap().drop(columns="highlight")).axes[0]
+    assert not curves(plain, "D")
+
+
+def test_sharing_shows_zero():
+    axes = draw("fig02_sharing").axes[0]
+    assert [line.get_label() for line in axes.lines] == ["observed", "sham classes", "permuted within superclass"]
+    assert list(axes.lines[2].get_ydata()) == [90, 0, 0] and axes.get_ylim()[0] == 0
+    assert len(axes.collections) == 3
+
+
+def test_four_families_print_their_intervals():
+    axes = draw("fig02_four_families").axes
+    assert len(axes) == 3 and row_names(axes[0])[-1] == "mean of pairs"
+    assert all(intervals(one) == 7 and words(one).count(".950 [.900, 1.010]") == 7 for one in axes)
+    assert [len([line for line in one.lines if line.get_linestyle() == "--"]) for one in axes] == [0, 1, 1]
+
+
+def test_clean_vs_shift():
+    figure = draw("fig03_clean_vs_shift")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(SHIFTS)
+    assert "r 0.58\nceiling 0.74\ncorrected 0.78\n45 networks" in words(figure.axes[0])
+    assert list(curves(figure.axes[0], "o")[0].get_ydata()) == [0.1, 0.5, 0.9]
+
+
+def test_level():
+    axes = draw("fig03_level").axes[0]
+    assert row_names(axes) == ["V2 matched-frequency\n(45 networks)", "Sketch\n(CLIP models)"]
+    assert intervals(axes) == 2 and list(curves(axes, "o")[0].get_xdata()) == [0.62, 0.62]
+
+
+def test_loss_shows_both_selections_and_the_sign():
+    figure = draw("fig03_loss")
+    assert len(figure.axes) == 3
+    for axes, mei in zip(figure.axes, (0.03, 0.03, 0.2), strict=True):
+        assert intervals(axes) == 4 and axes.get_xlabel() == "weak lose more →"
+        low, high = axes.get_xlim()
+        assert low == -high  # zero in the middle: neither sign looks larger
+        assert axes.patches[0].get_x() == -mei and axes.patches[0].get_width() == pytest.approx(2 * mei)
+    assert list(curves(figure.axes[0], "x")[0].get_xdata()) == [-0.12, -0.12]
+
+
+def test_groups_of_any_size():
+    table = groups()
+    table.loc[table["shift"] == "Sketch", "group"] = table["group"].str.replace("50", "3")
+    clean, mirror = figures.show("fig03_groups", table).axes
+    assert len(clean.lines) == len(mirror.lines) == 2 * 3 * 4
+    assert row_names(clean) == list(SHIFTS)
+
+
+def test_models_line_is_drawn_from_the_table():
+    axes = draw("fig03_models_line").axes[0]
+    line = next(line for line in axes.lines if line.get_linestyle() == "-")
+    assert len(line.get_xdata()) == 12 and np.all(np.diff(line.get_xdata()) > 0)
+    assert line.get_ydata()[0] == pytest.approx(0.32)
+    assert axes.get_xscale() == axes.get_yscale() == "function"
+
+
+def test_conditions():
+    figure = draw("fig09_conditions")
+    assert len(figure.axes) == 4
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["c100", "c30", "c05"]
+    assert intervals(axes) == 6 and len(axes.lines) == 1 + 2 * 2
+    assert axes.lines[1].get_color() == "#000000"
+
+
+def test_categories_leave_holes_empty():
+    figure = draw("fig09_categories")
+    people, network = (axes.images[0].get_array() for axes in figure.axes[:2])
+    assert people.shape == (3, 4)
+    assert np.ma.count_masked(people) == 1 and np.ma.count_masked(network) == 0
+
+
+def test_class_view():
+    axes = draw("class_view").axes[0]
+    assert row_names(axes) == ["imagenet-val (50)", "imagenet-val, real (50)", "imagenet-sketch (50)"]
+    assert sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() in "os^D") == 12
+    assert "laptop" in draw("class_view").caption
+
+
+def test_same_bytes_each_time_and_from_the_csv(folder, tmp_path):
+    for name in TABLES:
+        written = figures.save(name, TABLES[name](), notebook="01", inputs=[])
+        assert [path.name for path in written] == [f"{name}{end}" for end in (".csv", ".pdf", ".png", ".json")]
+    first = {path.name: files.sha256(path) for path in folder.iterdir()}
+    assert len(first) == 4 * len(TABLES)
+    again = figures.redraw(into=tmp_path / "again")
+    assert {path.name: files.sha256(path) for path in again} == {
+        name: digest for name, digest in first.items() if name.endswith((".pdf", ".png"))
+    }
+    for name in ("fig01_distribution", "fig02_correlation"):
+        figures.save(name, TABLES[name](), notebook="01", inputs=[])
+    assert {path.name: files.sha256(path) for path in folder.iterdir()} == first
+
+
+def test_a_readers_settings_do_not_count(folder):
+    name = "fig03_level"
+    before = [files.sha256(path) for path in figures.save(name, level(), notebook="03", inputs=[])]
+    mine = {"font.size": 20, "axes.facecolor": "pink", "savefig.dpi": 50, "pdf.fonttype": 3, "lines.linewidth": 9}
+    with mpl.rc_context(mine):
+        after = [files.sha256(path) for path in figures.save(name, level(), notebook="03", inputs=[])]
+        assert mpl.rcParams["font.size"] == 20
+    assert after == before
+
+
+def test_redraw_in_a_journals_style(folder, tmp_path):
+    figures.save("fig03_level", level(), notebook="03", inputs=[])
+    journal = tmp_path / "journal.mplstyle"
+    journal.write_text("font.family: STIXGeneral\nfont.size: 10\n", encoding="utf-8")
+    pdf, png = figures.redraw("fig03_level", style=journal, width=5, into=tmp_path / "out")
+    assert b"STIXGeneral" in pdf.read_bytes() and b"STIXGeneral" not in (folder / "fig03_level.pdf").read_bytes()
+    assert png.stat().st_size and sorted(path.name for path in folder.iterdir()) == [
+        f"fig03_level.{end}" for end in ("csv", "json", "pdf", "png")
+    ]
+
+
+def test_provenance_names_inputs_without_this_machine(folder, tmp_path, monkeypatch):
+    data = tmp_path / "elsewhere"
+    data.mkdir()
+    (data / "models.csv").write_text("model\n", encoding="utf-8")
+    monkeypatch.setenv("ANALYSIS_DATA_DIR", str(data))
+    figures.save("fig03_level", level(), notebook="03_shift", inputs=[data / "models.csv"])
+    origin = json.loads((folder / "fig03_level.json").read_text(encoding="utf-8"))
+    assert origin["inputs"] == [{"path": "data/models.csv", "sha256": files.sha256(data / "models.csv")}]
+    assert origin["notebook"] == "03_shift" and origin["rows"] == 2 and "2 shifts" in origin["caption"]
+    assert origin["columns"] == list(figures.FIGURES["fig03_level"].columns)
+
+
+def test_csv_keeps_names_and_numbers(folder):
+    table = worst_classes().assign(undrawn=1)
+    table["accuracy"] = 0.1 + 0.2  # 0.30000000000000004
+    figures.save("fig01_worst_classes", table, notebook="01", inputs=[])
+    read = registry._read("fig01_worst_classes")
+    assert "undrawn" not in read and read["name"].tolist()[:3] == ["crane", "crane", "NA"]
+    pd.testing.assert_frame_equal(read, table[list(read)].reset_index(drop=True))
+
+
+def test_notebooks_show_the_picture():
+    figure = draw("fig03_level")
+    bundle = figure._repr_mimebundle_()
+    assert bundle["text/plain"] == figure.caption
+    assert figure._repr_png_() == figure._repr_png_() and figure._repr_png_().startswith(b"\x89PNG")
+    width, _ = mpl.image.imread(io.BytesIO(figure._repr_png_())).shape[1::-1]
+    assert width == int(style.COLUMN * style.SCREEN_DPI)
+
+
+def test_faults_are_one_line(folder, tmp_path):
+    with pytest.raises(UsageError, match="no such figure; one of class_view, fig01_class_curves") as fault:
+        figures.show("fig99", level())
+    assert fault.value.code == 2 and "\n" not in str(fault.value)
+    with pytest.raises(UsageError, match=r"fig03_level\.csv: missing; run make reproduce first"):
+        figures.redraw("fig03_level")
+    with pytest.raises(UsageError, match="no figures yet; run make reproduce first"):
+        figures.redraw()
+    with pytest.raises(InputError, match="fig03_level: no column mei; it draws shift"):
+        figures.show("fig03_level", level().drop(columns="mei"))
+    with pytest.raises(InputError, match="fig03_level: no rows"):
+        figures.show("fig03_level", level().iloc[:0])
+    with pytest.raises(InputError, match="no such style file"):
+        figures.show("fig03_level", level(), style=tmp_path / "none.mplstyle")
+    with pytest.raises(UsageError, match=r"written as \.pdf or \.png"):
+        figures.write_figure(draw("fig03_level"), tmp_path / "figure.bmp")
+    figures.save("fig03_level", level(), notebook="03", inputs=[])
+    csv = folder / "fig03_level.csv"
+    csv.write_text(csv.read_text(encoding="utf-8").replace("0.62", "much"), encoding="utf-8")
+    with pytest.raises(InputError, match="column corrected_r holds values that are not numbers"):
+        figures.redraw("fig03_level")
+    csv.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"fig03_level\.csv: not a table"):
+        figures.redraw("fig03_level")
