@@ -81,5 +81,8 @@ def test_its_last_code_cell_publishes_under_its_own_name(notebook):
     calls = [node for node in ast.walk(ast.parse(code(notebook)[-1].source)) if isinstance(node, ast.Call)]
     published = [call for call in calls if ast.unparse(call.func).split(".")[-1] == "publish"]
     assert len(published) == 1
-    name = published[0].args[0] if published[0].args else published[0].keywords[0].value
+    name = published[0].args[0]
+    if isinstance(name, ast.Name):
+        given = [node for node in nodes(notebook) if isinstance(node, ast.Assign)]
+        (name,) = [node.value for node in given if ast.unparse(node.targets[0]) == name.id]
     assert ast.literal_eval(name) == notebook.path.stem

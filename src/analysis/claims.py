@@ -27,7 +27,8 @@ RULES = {
         "parts": [
             {"effect": "classes with true accuracy below 0.5", "unit": "share of the classes", "mei": 0.01},
             {
-                "effect": "overall accuracy minus the mean of the q weakest classes, beyond what equal difficulty gives",
+                "effect": "overall accuracy minus the mean of the q weakest classes, beyond what equal difficulty"
+                " gives",
                 "unit": "accuracy",
                 "mei": 0.10,
             },
@@ -80,8 +81,8 @@ RULES = {
         "statement": "Classes weak on clean data lose more under shift (loss)",
         "parts": [
             {
-                "effect": "loss of the q weakest classes minus loss of the rest, selected and read on disjoint items; the"
-                " mirror selection (weak on shifted data) must have the same sign",
+                "effect": "loss of the q weakest classes minus loss of the rest, selected and read on disjoint items;"
+                " the mirror selection (weak on shifted data) must have the same sign",
                 "unit": "the row's scale",
                 "mei": {"points": 0.03, "ratio": 0.03, "logit": 0.20},
             }

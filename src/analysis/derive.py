@@ -17,7 +17,7 @@ from . import files, paths, sources, tables
 from .errors import IntegrityError, some
 from .measure import accuracy
 from .progress import Progress
-from .sources import cifar, class_names, clip, fetch, imagenetv2, published, real_labels, trials
+from .sources import cifar, class_names, fetch, published, real_labels, trials
 
 COMMAND = "analysis tables"
 TOLERANCE = 0.001  # of accuracy; a larger difference from the printed figure is flagged
@@ -91,7 +91,6 @@ class _Rows:
         self.confusions: list[pd.DataFrame] = []
         self.real = real_labels.label_sets()
         self.kept = self.real.any(axis=1)
-        self.top1: dict[tuple[str, str], float] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
 
     def add(self, part: sources.Predictions | sources.ClassCounts) -> None:
@@ -139,9 +138,8 @@ class _Rows:
             return
         size = (int(n.sum()), int((n > 0).sum()))
         if self.sizes.setdefault(part.dataset, size) != size:
-            raise IntegrityError(
-                "items", f"{part.model}: {size[0]} items of {part.dataset}, others have {self.sizes[part.dataset][0]}"
-            )
+            others = self.sizes[part.dataset][0]
+            raise IntegrityError("items", f"{part.model}: {size[0]} items of {part.dataset}, others have {others}")
 
     def counts_frame(self) -> pd.DataFrame:
         frame = pd.concat(self.counts, ignore_index=True)
@@ -187,8 +185,8 @@ NOTES = {
     "imagenetv2-matched-frequency": "shares images with the other two V2 sets: never pool them",
     "imagenetv2-threshold-0.7": "shares images with the other two V2 sets: never pool them",
     "imagenetv2-top-images": "shares images with the other two V2 sets: never pool them",
-    "imagenet-r": "prediction among its own 200 classes: not comparable with imagenet-val, which has 1000; class counts only",
-    "imagenet-sketch": "class 458 (brass) is 0 for every CLIP model: left out of claims, n from the total; class counts only",
+    "imagenet-r": "prediction among its own 200 classes: not comparable with imagenet-val (1000); class counts only",
+    "imagenet-sketch": "class 458 (brass): 0 for every CLIP model, n from the total, outside claims; class counts only",
     "cifar10.1-v4": "not balanced",
 }
 

@@ -140,7 +140,7 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
                 lines = str(output.evalue).strip().splitlines() or [""]
                 kind = ResourceError if output.ename == "MemoryError" else NotebookError
                 fault = kind(
-                    "notebook", f"{where} cell {number}: {output.ename}: {lines[0][:200]}", "see the traceback"
+                    "notebook", f"{where} cell {number}: {output.ename}: {lines[0][:200]}", "see the traceback below"
                 )
                 fault.add_note(_plain("\n".join(output.traceback)))
                 raise fault

@@ -16,7 +16,10 @@ def number(value, digits: int = 3) -> str:
     value = pd.to_numeric(value, errors="coerce")
     if pd.isna(value):
         return ""
-    return f"{value:.0f}" if abs(value) >= 20 else f"{value:.{digits}f}".rstrip("0").rstrip(".") if value else "0"
+    if abs(value) >= 20:
+        return f"{value:.0f}"
+    text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def effect(row) -> str:

@@ -101,6 +101,12 @@ def test_drawn_membership_equals_membership_of_the_copies(seed, q):
         assert found == pytest.approx(expected)
 
 
+def test_drawn_membership_looks_further_where_the_lowest_classes_are_not_drawn():
+    weights = np.repeat([0, 1], 100)[:, None]
+    classes, member = drawn_membership(np.arange(200) / 200, 5, weights)
+    assert classes[(member * weights[classes])[:, 0] > 0].tolist() == [100, 101, 102, 103, 104]
+
+
 def test_fisher_as_printed_and_from_the_hypergeometric_law():
     listed = {
         (20, 5): {5: 6.45e-05, 4: 4.90e-03, 3: 7.26e-02, 2: 0.56, 1: 1, 0: 0.27},

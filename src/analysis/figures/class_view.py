@@ -32,11 +32,11 @@ def draw_class_view(table, figure):
         axes.plot(middle["accuracy"], place, "|", color=INK, markersize=9, markeredgewidth=1.6)
     images = table.groupby(["dataset", "labels"])["n"].max()
     names = [
-        f"{dataset}{'' if labels == 'original' else f', {labels}'} ({images[dataset, labels]:.0f})"
+        f"{dataset}{'' if labels == 'original' else f', {labels}'}\n{images[dataset, labels]:.0f} images"
         for dataset, labels in sets
     ]
     style.rows_upward(axes, names)
-    axes.set(title=table["title"].iloc[0], xlim=(-0.02, 1.02), xlabel="Accuracy (%), in brackets: images of the class")
+    axes.set(title=table["title"].iloc[0], xlim=(-0.02, 1.02), xlabel="Accuracy (%)")
     style.percent(axes.xaxis)
     style.legend(figure, style.family_handles(table["family"], markersize=3.5))
 

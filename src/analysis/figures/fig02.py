@@ -78,7 +78,7 @@ def _networks(table) -> list[tuple[str, str, str]]:
 
 def _cell(table, width: float) -> float:
     # Inches: what names on the left and, on a wide page, families on the right leave for one network.
-    return (width - (2.15 if width > WIDE else 1.25)) / len(_networks(table))
+    return max(0.05, (width - (2.15 if width > WIDE else 1.25)) / len(_networks(table)))
 
 
 def _brackets(axes, families, named: bool) -> None:

@@ -96,9 +96,12 @@ def show(name: str, table: pd.DataFrame, *, style=None, width: float | None = No
     chosen = get(name)
     table = _checked(chosen, table)
     with context(style):
-        figure = Figure(figsize=chosen.size(table, width), layout="constrained")
+        figure = Figure(figsize=chosen.size(table, width), dpi=DPI, layout="constrained")
         figure.style, figure.caption = style, caption(name, table)
         chosen.draw(table, figure)
+        # Laid out once and for all: every further layout starts from the last and may move things a little.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     return figure
 
 

@@ -117,7 +117,10 @@ def overlap_table(found: Sharing, highlight=()) -> pd.DataFrame:
 
 
 def sharing_table(found: Sharing, *, rng, repeats: int = 20) -> pd.DataFrame:
-    """How many classes are weak in at least a share of the networks: observed, sham classes, permuted within superclass."""
+    """How many classes are weak in at least a share of the networks.
+
+    Curves: observed, sham classes (shared images alone), and classes permuted within their superclass.
+    """
     member = overlap.weak_membership(found.accuracy, found.q)
     group = classes.superclasses()[found.correct.classes]
     permuted = overlap.permuted_sharing(member, group, rng=rng, R=repeats)

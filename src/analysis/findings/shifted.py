@@ -179,7 +179,7 @@ def group_table(found: list[Shifted], *, rng, splits: int = 20) -> pd.DataFrame:
 
 
 def models_line(one: Shifted, *, rng, splits: int = 20) -> pd.DataFrame:
-    """Is a weak class like a weak model? Shifted against clean accuracy of models, and of their weak and strong classes.
+    """Is a weak class like a weak model? Clean and shifted accuracy of models, and of their weak and strong classes.
 
     `line` is the straight line through the models on probit axes (Taori et al. 2020), at each row's clean accuracy.
     """
@@ -215,10 +215,11 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
         about |= {"n_classes": total, "n_models": len(one.models)}
         low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
         verdict, reason = claims.judge("F3L", [(low, high)], n_classes=total)
-        text = f"ceiling of the raw correlation {one.level.ceiling.mean():.2f}; lowest network {one.level.corrected.min():.2f}"
-        values = {"effect": one.level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
+        level = one.level
+        text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}; lowest network {level.corrected.min():.2f}"
+        values = {"effect": level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
         text = "; ".join(filter(None, [reason, text]))
-        rows.append(claims.row("F3L", **about, **values, naive=one.level.raw.mean(), verdict=verdict, reason=text))
+        rows.append(claims.row("F3L", **about, **values, naive=level.raw.mean(), verdict=verdict, reason=text))
         rows += [_loss_row(one, about, place, scale) for place, scale in enumerate(SCALES)]
     return rows
 

@@ -1,0 +1,267 @@
+"""A table is right or refused: schema, counts, keys, damaged bytes; never another number."""
+
+import json
+import random
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import files, paths, tables
+from analysis.errors import InputError, IntegrityError
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANALYSIS_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def counts_frame(**changes):
+    """Two models, two classes of ten items."""
+    frame = pd.DataFrame(
+        {
+            "dataset": "imagenet-val",
+            "model": ["a/x", "a/x", "a/y", "a/y"],
+            "labels": "original",
+            "class_id": [0, 1, 0, 1],
+            "n": 10,
+            "correct": [10, 3, 0, 7],
+        }
+    )
+    return frame.assign(**changes)
+
+
+def correct_frame():
+    return pd.DataFrame(
+        {
+            "dataset": "imagenetv2-top-images",
+            "item_id": ["i2", "i0", "i1"],
+            "class_id": [5, 3, 3],
+            "a/x": [True, False, True],
+            "a/y": [True, None, False],
+        }
+    )
+
+
+def lock(folder):
+    """List every file of a data folder in its PROVENANCE.json, as `derive` does."""
+    made = {
+        path.relative_to(folder).as_posix(): {"sha256": files.sha256(path)}
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    files.write_text(folder / "PROVENANCE.json", json.dumps({"files": made}))
+
+
+def test_counts_come_back_as_matrices_in_the_order_asked_for(data):
+    tables.write_counts(counts_frame(), data / "class_counts.parquet")
+    found = tables.counts("imagenet-val", models=["a/y", "a/x"])
+    assert found.correct.tolist() == [[0, 7], [10, 3]] and found.n.tolist() == [[10, 10], [10, 10]]
+    assert found.correct.dtype == np.int64 and found.class_id.tolist() == [0, 1]
+    assert tables.read_counts()["accuracy"].tolist() == [1.0, 0.3, 0.0, 0.7]
+    with pytest.raises(InputError, match="a/z"):
+        tables.counts("imagenet-val", models=["a/x", "a/z"])
+    with pytest.raises(InputError, match="no counts"):
+        tables.counts("cifar10")
+
+
+def test_the_order_of_rows_and_a_second_write_change_no_byte(data):
+    frame = counts_frame()
+    tables.write_counts(frame, data / "one.parquet")
+    tables.write_counts(frame.sample(frac=1, random_state=1), data / "two.parquet")
+    assert (data / "one.parquet").read_bytes() == (data / "two.parquet").read_bytes()
+
+
+def test_only_models_that_answered_every_item_have_correctness(data):
+    tables.write_correct(correct_frame(), data / "correct" / "imagenetv2.parquet")
+    found = tables.correct("imagenetv2-top-images")
+    assert found.models == ("a/x",) and found.right.tolist() == [[False, True, True]]
+    assert found.item_id.tolist() == ["i0", "i1", "i2"] and found.class_index.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"correct": [11, 3, 0, 7]}, "correct outside"),
+        ({"correct": [-1, 3, 0, 7]}, "correct outside"),
+        ({"correct_top5": 11}, "correct_top5 outside"),
+        ({"class_id": 0}, "occurs twice"),
+        ({"confidence_sum": 10.5}, "confidences"),
+        ({"correct": None, "accuracy": 1.5}, "accuracy"),
+    ],
+)
+def test_impossible_counts_are_refused_on_the_way_out_and_in(data, changes, words, monkeypatch):
+    path = data / "class_counts.parquet"
+    with pytest.raises(IntegrityError, match=words):
+        tables.write_counts(counts_frame(**changes), path)
+    assert not path.exists()
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(tables, "_check", lambda *_: None)
+        tables.write_counts(counts_frame(**changes), path)
+    with pytest.raises(IntegrityError, match=words):
+        tables.read_counts()
+
+
+def rewritten(path, change):
+    """Write a table file again after a change to the Arrow table, metadata kept."""
+    table = pq.read_table(path)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.drop_columns(["correct"]),
+        lambda table: table.rename_columns(["right" if name == "correct" else name for name in table.schema.names]),
+        lambda table: table.append_column("extra", pa.array([0] * len(table))),
+        lambda table: table.set_column(3, "class_id", table["class_id"].cast(pa.int32())),
+        lambda table: table.set_column(5, "correct", table["correct"].cast(pa.float64())),
+        lambda table: table.select(table.schema.names[::-1]),
+    ],
+    ids=["missing", "renamed", "extra", "wider", "float", "reordered"],
+)
+def test_other_columns_or_types_are_refused_not_filled_or_cast(data, change):
+    path = data / "class_counts.parquet"
+    tables.write_counts(counts_frame(), path)
+    rewritten(path, change)
+    with pytest.raises(IntegrityError, match="columns are"):
+        tables.read_counts()
+
+
+def test_a_model_column_holds_booleans(data):
+    path = data / "correct" / "imagenetv2.parquet"
+    tables.write_correct(correct_frame(), path)
+    rewritten(path, lambda table: table.set_column(3, "a/x", table["a/x"].cast(pa.int8())))
+    with pytest.raises(IntegrityError, match="not boolean"):
+        tables.correct("imagenetv2-top-images")
+
+
+def test_another_table_a_later_version_and_a_foreign_file_are_refused(data):
+    path = data / "class_counts.parquet"
+    confused = {"dataset": ["d"], "model": ["m"], "label": [0], "pred": [1], "count": [2]}
+    tables.write_confusions(pd.DataFrame(confused), path)
+    with pytest.raises(IntegrityError, match="holds confusions"):
+        tables.read_counts()
+    tables.write_counts(counts_frame(), path)
+    later = json.dumps({"table": "class_counts", "version": 99})
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"analysis": later}), path)
+    with pytest.raises(IntegrityError, match="version 99"):
+        tables.read_counts()
+    counts_frame().to_parquet(path)
+    with pytest.raises(IntegrityError, match="not a table"):
+        tables.read_counts()
+    path.unlink()
+    with pytest.raises(IntegrityError, match="missing"):
+        tables.read_counts()
+
+
+def test_a_confusion_is_a_confusion(data):
+    row = {"dataset": ["d"], "model": ["m"], "label": [1], "pred": [1], "count": [2]}
+    with pytest.raises(IntegrityError, match="label equals"):
+        tables.write_confusions(pd.DataFrame(row), data / "confusions.parquet")
+
+
+def test_your_own_table_joins_the_shipped_one_and_its_faults_are_yours(data):
+    tables.write_counts(counts_frame(), data / "class_counts.parquet")
+    tables.write_counts(counts_frame(model=["b/x", "b/x", "b/y", "b/y"]), paths.own() / "class_counts.parquet")
+    assert tables.counts("imagenet-val").models == ("a/x", "a/y", "b/x", "b/y")
+    tables.write_counts(counts_frame(), paths.own() / "class_counts.parquet")
+    with pytest.raises(InputError, match="occurs twice"):
+        tables.read_counts()
+    files.write_bytes(paths.own() / "class_counts.parquet", b"PAR1")
+    with pytest.raises(InputError, match="damaged"):
+        tables.read_counts()
+
+
+def flipped(content: bytes, at: int, bit: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :]
+
+
+def test_a_flipped_bit_in_a_locked_table_is_refused_wherever_it_is(data):
+    """100 flips; without the lock, one in the footer can rename a column, hide rows or make the reader hang."""
+    path, rng = data / "class_counts.parquet", random.Random(0)
+    tables.write_counts(counts_frame(), path)
+    lock(data)
+    good = path.read_bytes()
+    for _ in range(100):
+        path.write_bytes(flipped(good, rng.randrange(len(good)), rng.randrange(8)))
+        with pytest.raises(IntegrityError, match="sha256"):
+            tables.counts("imagenet-val")
+    path.write_bytes(good)
+    assert tables.counts("imagenet-val").n.sum() == 40
+
+
+def test_a_flipped_bit_in_the_pages_is_never_another_number(data):
+    """100 flips in the pages of a table that no lock lists: the page checksums refuse it, or nothing changed."""
+    path, rng = data / "class_counts.parquet", random.Random(0)
+    size = 500
+    column = {"class_id": range(size), "n": 50, "correct": np.random.default_rng(0).integers(0, 51, size)}
+    tables.write_counts(pd.DataFrame({"dataset": "d", "model": "m", "labels": "original"} | column), path)
+    good, expected = path.read_bytes(), tables.read_counts()
+    footer, refused = int.from_bytes(good[-8:-4], "little"), 0
+    for _ in range(100):
+        path.write_bytes(flipped(good, rng.randrange(4, len(good) - footer - 8), rng.randrange(8)))
+        try:
+            assert tables.read_counts().equals(expected)
+        except IntegrityError:
+            refused += 1
+    assert refused > 80
+
+
+def test_a_cut_table_is_refused(data):
+    path = data / "class_counts.parquet"
+    tables.write_counts(counts_frame(), path)
+    good = path.read_bytes()
+    for length in (0, 4, len(good) // 2, len(good) - 1):
+        path.write_bytes(good[:length])
+        with pytest.raises(IntegrityError, match="damaged"):
+            tables.read_counts()
+
+
+CLASSES = "label_space,class_id,wnid,name,superclass\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("label_space,class_id,wnid,name\nx,0,,a\n", "columns are"),
+        (CLASSES + "x,0,,a,b,c\n", "row 1 has 6 fields"),
+        (CLASSES + "x,0,,a\n", "row 1 has 4 fields"),
+        (CLASSES + "x,one,,a,b\n", "class_id"),
+        (CLASSES + "x,0.5,,a,b\n", "class_id"),
+        (CLASSES + "x,0,,a,b\nx,0,,c,d\n", "occurs twice"),
+        (CLASSES + "x,0,,a\0,b\n", "NUL"),
+        (CLASSES + 'x,0,,"a,b\n', "not a CSV table"),
+        ("", "empty"),
+    ],
+)
+def test_a_malformed_csv_is_refused(data, text, words):
+    files.write_text(data / "classes.csv", text)
+    with pytest.raises(IntegrityError, match=words):
+        tables.read_csv("classes")
+
+
+def test_csv_text_stays_text_and_numbers_may_be_missing(data):
+    files.write_bytes(data / "classes.csv", ("\ufeff" + CLASSES + "NA,7,null,07,\u2028None\n").encode())
+    assert tables.read_csv("classes").iloc[0].tolist() == ["NA", 7, "null", "07", "\u2028None"]
+    row = dict.fromkeys(tables.CSV["models"], "") | {"model": "m", "is_network": "True", "in_claims": "False"}
+    tables.write_csv(pd.DataFrame([row]), "models")
+    found = tables.read_csv("models").iloc[0]
+    assert np.isnan(found["top1"]) and np.isnan(found["year"]) and found["is_network"] and not found["in_claims"]
+    for wrong in ({"is_network": "yes"}, {"top1": "inf"}, {"top1": "nan"}):
+        tables.write_csv(pd.DataFrame([row | wrong]), "models")
+        with pytest.raises(IntegrityError, match=next(iter(wrong))):
+            tables.read_csv("models")
+
+
+def test_a_csv_cut_in_half_is_refused_by_the_lock(data):
+    files.write_text(data / "classes.csv", CLASSES + "".join(f"x,{number},,a,b\n" for number in range(100)))
+    lock(data)
+    assert len(tables.read_csv("classes")) == 100
+    content = (data / "classes.csv").read_text(encoding="utf-8")
+    files.write_text(data / "classes.csv", CLASSES + content[len(CLASSES) :][: 50 * len("x,10,,a,b\n")])
+    with pytest.raises(IntegrityError, match="sha256"):
+        tables.read_csv("classes")
