@@ -59,9 +59,12 @@ $(DEV) $(LAB): | $(BASE)
 
 # ---- Use ----------------------------------------------------------------------------------------------------------
 
+# Notebooks are independent, so two run at once unless -j says otherwise.
+JOBS ?= 2
+
 # A second make, so that what it compares is read after `make tables reproduce` has written the tables.
 reproduce: | $(BASE) ## run every notebook that is not up to date, then print the claims
-	@$(MAKE) --no-print-directory _reproduce
+	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) _reproduce
 
 ifneq ($(filter _reproduce,$(MAKECMDGOALS)),)
 NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
@@ -122,7 +125,7 @@ bench: | $(DEV) ## time the measures beside other libraries
 
 # ---- Make again ---------------------------------------------------------------------------------------------------
 
-data: | $(BASE) ## fetch the published files (about 30 MB) and check them
+data: | $(BASE) ## fetch the published files (319 MB) and check them
 	@$(PY) -m analysis data
 
 tables: | $(BASE) ## derive the tables in data/ from the published files

@@ -47,6 +47,17 @@ def names(label_space: str) -> list[str]:
     return _table(label_space)["name"].tolist()
 
 
+def titles(label_space: str) -> np.ndarray:
+    """Names that tell classes apart: those that several classes carry have their id behind them.
+
+    >>> str(titles("imagenet")[134]), str(titles("imagenet")[0])
+    ('crane (134)', 'tench')
+    """
+    rows = _table(label_space)
+    twin = rows["name"].duplicated(keep=False)
+    return np.where(twin, rows["name"] + " (" + rows["class_id"].astype(str) + ")", rows["name"]).astype(str)
+
+
 def wnids() -> list[str]:
     """WordNet ids of the 1,000 ImageNet classes by class id."""
     return _table("imagenet")["wnid"].tolist()

@@ -3,7 +3,6 @@
 import base64
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from . import classes, figures, models, tables
@@ -52,7 +51,7 @@ def show_class(which: int | str) -> ClassView:
     InputError : no such class, or several.
     """
     class_id = classes.lookup(which)
-    name = classes.names("imagenet")[class_id]
+    name = str(classes.titles("imagenet")[class_id])
     rows = tables.read_counts(labels=None, class_id=class_id)
     known = models.table()
     space = tables.read_csv("datasets").set_index("dataset")["label_space"]
@@ -95,6 +94,6 @@ def _taken_for(wrong: pd.DataFrame, networks: pd.DataFrame, most: int = 5) -> pd
     answers = answered.groupby("dataset")["n"].sum()
     total = wrong.groupby(["dataset", "pred"], as_index=False)["count"].sum()
     total["share"] = total["count"] / total["dataset"].map(answers)
-    total["name"] = np.array(classes.names("imagenet"))[total["pred"]]
+    total["name"] = classes.titles("imagenet")[total["pred"]]
     total = total.sort_values(["dataset", "share"], ascending=[True, False], kind="stable")
     return total.groupby("dataset").head(most)[["dataset", "pred", "name", "share"]].reset_index(drop=True)

@@ -81,7 +81,7 @@ def worst_classes(names, most: int = 12) -> pd.DataFrame:
     table = class_table(names)
     real = class_table(names, labels="real").set_index(["model", "class_id"])[["accuracy", "low", "high"]]
     table = table.join(real.add_prefix("real_"), on=["model", "class_id"]).drop(columns=["n", "correct", "overall"])
-    table["name"] = np.array(classes.names("imagenet"))[table["class_id"]]
+    table["name"] = classes.titles("imagenet")[table["class_id"]]
     order = table.sort_values(["model", "accuracy", "class_id"], kind="stable")
     return order.groupby("model").head(most).reset_index(drop=True)
 
@@ -157,7 +157,7 @@ def common_confusions(names, most: int = 15) -> pd.DataFrame:
     rest = 1 - top.groupby("class_id")["share"].sum().reindex(weakest, fill_value=0.0) - mean[weakest]
     rest = pd.DataFrame({"class_id": weakest, "part": "elsewhere", "pred": -1, "share": rest.clip(lower=0).to_numpy()})
     long = pd.concat([right, top, rest], ignore_index=True)
-    names_of = np.array([*classes.names("imagenet"), ""])
+    names_of = np.append(classes.titles("imagenet"), "")
     long["name"], long["pred_name"] = names_of[long["class_id"]], names_of[long["pred"]]
     long["order"] = long["class_id"].map({class_id: place for place, class_id in enumerate(weakest)})
     parts = ["right", "first", "second", "third", "elsewhere"]

@@ -39,13 +39,15 @@ def category_table(who) -> pd.DataFrame:
     rows = rows[rows["dataset"].str.startswith("ood16/")].astype({"n": int, "correct": int})
     parts = rows["dataset"].str.split("/", expand=True)
     names = np.array(classes.names("ood16"))
+    # Display names carry their collection in brackets; here there is one collection.
+    who = pd.Series(models.labels(rows["model"])).str.replace(r" \([^)]*\)$", "", regex=True).to_numpy()
     return pd.DataFrame(
         {
             "set": parts[1],
             "condition": parts[2].fillna("") if 2 in parts else "",
             "category": names[rows["class_id"]],
             "model": rows["model"],
-            "who": models.labels(rows["model"]),
+            "who": who,
             "family": models.families(rows["model"]),
             "kind": np.where(rows["model"].str.startswith("human/"), "human", "network"),
             "n": rows["n"],
