@@ -1,14 +1,13 @@
 """Notebook 01: the accuracy of single ImageNet classes."""
 
 import numpy as np
-import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..claims import FOUR_FAMILIES
 from . import style
 from .registry import drawing
-from .style import FULL, INK, NULL, SMALL
+from .style import FULL, INK, NULL_TEXT, SMALL
 
 TAKEN_FOR = {  # parts of a bar: fill and name
     "right": ("#0072B2", "right"),
@@ -24,7 +23,7 @@ TAKEN_FOR = {  # parts of a bar: fill and name
     width=FULL,
     height=lambda table, width: 0.35 + 1.95 * style.grid(table["model"].nunique(), width, 2, 2.2)[0],
     caption="Top-1 accuracy of each of {class_id} ImageNet classes (50 validation images each), sorted, for {model}"
-    " networks. Coloured bands: Wilson 95 % interval of each class. Grey: the central 95 % of the sorted curve if"
+    " networks. Coloured bands: Wilson 95 % interval of each class. Dark grey: the central 95 % of the sorted curve if"
     " every class were equally hard. Dashed: overall accuracy.",
 )
 def draw_fig01_class_curves(table, figure):
@@ -36,7 +35,7 @@ def draw_fig01_class_curves(table, figure):
         colour = style.colour(first["family"])
         axes.fill_between(rows["rank"], rows["low"], rows["high"], color=colour, alpha=0.25, linewidth=0)
         # Accuracies of 50 images are multiples of 2 %, so the band often has no width: its edge keeps it visible.
-        axes.fill_between(rows["rank"], rows["null_low"], rows["null_high"], color=NULL, linewidth=1.2, step="mid")
+        axes.fill_between(rows["rank"], rows["null_low"], rows["null_high"], color=NULL_TEXT, linewidth=1.2, step="mid")
         axes.plot(rows["rank"], rows["accuracy"], color=colour, drawstyle="steps-mid", linewidth=1.3)
         axes.axhline(first["overall"], color=INK, linewidth=0.7, linestyle=(0, (4, 3)))
         note = f"overall {100 * first['overall']:.1f} %"
@@ -56,8 +55,8 @@ def draw_fig01_class_curves(table, figure):
     figure.supylabel("Top-1 accuracy (%)", fontsize="medium")
     handles = [
         (Line2D([], [], color=INK, linewidth=1.3, label="accuracy of a class")),
-        Patch(color=INK, alpha=0.25, linewidth=0, label="Wilson 95 % interval"),
-        Patch(color=NULL, linewidth=0, label="if all classes were equally hard (95 %)"),
+        Patch(color=style.colour(table["family"].iloc[0]), alpha=0.25, linewidth=0, label="Wilson 95 % interval"),
+        Patch(color=NULL_TEXT, linewidth=0, label="if all classes were equally hard (95 %)"),
     ]
     style.legend(figure, handles)
 
@@ -118,7 +117,9 @@ def draw_fig01_distribution(table, figure):
     axes = figure.subplots()
     networks = table.drop_duplicates("model").sort_values("overall", kind="stable").reset_index(drop=True)
     palette = {row.model: style.colour(row.family) for row in networks.itertuples()}
-    sns.violinplot(
+    import seaborn  # takes seconds: not for commands that draw no violins
+
+    seaborn.violinplot(
         table,
         x="accuracy",
         y="model",

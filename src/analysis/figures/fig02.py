@@ -186,8 +186,8 @@ def draw_fig02_sharing(table, figure):
     height=lambda table, width: _forest_height(table, width),
     caption="Agreement of one network of each of four families about which ImageNet classes are hard, for each pair"
     " and the mean of pairs: correlation of class accuracies as observed; corrected for noise and shared images;"
-    " overlap of the weakest classes on disjoint images over its ceiling. 95 % intervals from a bootstrap of classes."
-    " Dashed: smallest effect of interest.",
+    " overlap of the weakest classes on disjoint images over its ceiling. 95 % intervals (class bootstrap) where"
+    " printed. Dashed: smallest effect of interest.",
 )
 def draw_fig02_four_families(table, figure):
     quantities = [quantity for quantity in FOREST if quantity in set(table["quantity"])]

@@ -191,7 +191,7 @@ def draw_fig03_groups(table, figure):
 
 @drawing(
     columns="shift model label family kind clean shifted line",
-    width=COLUMN,
+    width=FULL,
     height=_squares(0.6),
     caption="Accuracy on clean and on shifted images of whole networks and of the weakest and strongest classes of"
     " each, on probit axes, for {model} networks and {shift} shifts. Line: fitted to the networks; a point above it"

@@ -66,9 +66,9 @@ def summary(names, *, dataset="imagenet-val", labels="original") -> pd.DataFrame
 
 def class_curves(names, *, rng, draws: int = 400) -> pd.DataFrame:
     """Sorted class accuracies with intervals, and the 95 % band of such a curve if every class were equally hard."""
-    table = class_table(names).sort_values(["overall", "accuracy", "class_id"], kind="stable", ignore_index=True)
     parts = []
-    for _, part in table.groupby("model", sort=False):
+    for _, part in class_table(names).groupby("model", sort=False):
+        part = part.sort_values(["accuracy", "class_id"], kind="stable")
         # Dealing the same items into classes of equal difficulty: each class is then Binomial(n, overall).
         equal = np.sort(rng.binomial(part["n"], part["overall"], size=(draws, len(part))) / part["n"].to_numpy())
         low, high = np.quantile(equal, [0.025, 0.975], axis=0)
@@ -82,8 +82,8 @@ def worst_classes(names, most: int = 12) -> pd.DataFrame:
     real = class_table(names, labels="real").set_index(["model", "class_id"])[["accuracy", "low", "high"]]
     table = table.join(real.add_prefix("real_"), on=["model", "class_id"]).drop(columns=["n", "correct", "overall"])
     table["name"] = classes.titles("imagenet")[table["class_id"]]
-    order = table.sort_values(["model", "accuracy", "class_id"], kind="stable")
-    return order.groupby("model").head(most).reset_index(drop=True)
+    lowest = [part.nsmallest(most, ["accuracy", "class_id"]) for _, part in table.groupby("model", sort=False)]
+    return pd.concat(lowest, ignore_index=True)
 
 
 def distribution(names) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from .. import claims, models, tables
 from ..measure import shift
@@ -189,7 +189,7 @@ def models_line(one: Shifted, *, rng, splits: int = 20) -> pd.DataFrame:
     }
     strong = shift.shift_contrast(**flipped, q=one.q, rng=rng, R=splits)
     overall = {end: one.counts[f"k{end}"].sum(1) / one.counts[f"n{end}"].sum(1) for end in "cs"}
-    slope, intercept = np.polyfit(norm.ppf(overall["c"]), norm.ppf(overall["s"]), 1)
+    slope, intercept = np.polyfit(ndtri(overall["c"]), ndtri(overall["s"]), 1)
     parts = {
         "model": (overall["c"], overall["s"]),
         "weak classes": (weak.clean_weak, weak.shift_weak),
@@ -200,7 +200,7 @@ def models_line(one: Shifted, *, rng, splits: int = 20) -> pd.DataFrame:
         frame = pd.DataFrame({"model": one.models, "clean": clean, "shifted": shifted})
         frame.insert(0, "shift", one.about.title)
         frame["label"], frame["family"] = models.labels(one.models), models.families(one.models)
-        frames.append(frame.assign(kind=kind, line=norm.cdf(intercept + slope * norm.ppf(clean))))
+        frames.append(frame.assign(kind=kind, line=ndtr(intercept + slope * ndtri(clean))))
     return pd.concat(frames, ignore_index=True)
 
 
