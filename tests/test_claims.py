@@ -121,8 +121,10 @@ def test_an_unknown_column_is_refused():
 
 def test_numbers_for_people():
     assert number(np.nan) == "" and number("") == "" and number(0.5) == "0.5" and number(348.2) == "348"
-    text = markdown(pd.DataFrame([_row()]))
-    assert "| **F2r** " in text and "0.9 [0.85, 0.95]" in text and text.count("\n") == 3
+    absent = claims.row("C-i", dataset="d", labels="l", models="m", verdict="not run", reason="no features")
+    text = markdown(pd.DataFrame([_row(), absent]))
+    assert "| **F2r** " in text and "0.9 [0.85, 0.95]" in text and "Not run: C-i on d: no features." in text
+    assert text.count("| **") == 1
     assert effect({"effect": 1.0, "ci_low": np.nan, "ci_high": np.nan}) == "1"
 
 

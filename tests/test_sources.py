@@ -74,7 +74,9 @@ def test_rows_in_any_order_give_the_same_predictions(val, pred, place, monkeypat
     np.random.default_rng(2).shuffle(rows)
     found = read_csv(monkeypatch, place, val, rows)
     assert found.model == "timm2022/net" and found.pred.dtype == np.int64
-    assert (found.pred == pred).all() and (found.label == val.label).all() and (found.right == (pred == val.label)).all()
+    assert (
+        (found.pred == pred).all() and (found.label == val.label).all() and (found.right == (pred == val.label)).all()
+    )
 
 
 BY_TEXT = np.array(sorted(range(N_CLASSES), key=str))
@@ -87,7 +89,10 @@ BY_TEXT = np.array(sorted(range(N_CLASSES), key=str))
         (lambda rows: [*rows[:-1], rows[0]], "more than once"),
         (lambda rows: [*rows, rows[0]], "more than once"),
         (lambda rows: [("ILSVRC2012_val_00099999", *rows[0][1:]), *rows[1:]], "not of this data set"),
-        (lambda rows: [(i, p, c) for (i, _, _), (_, p, c) in zip(rows, rows[1:] + rows[:1], strict=True)], "labels differ"),
+        (
+            lambda rows: [(i, p, c) for (i, _, _), (_, p, c) in zip(rows, rows[1:] + rows[:1], strict=True)],
+            "labels differ",
+        ),
         (lambda rows: [(i, p, c + (c < 999)) for i, p, c in rows], r"off by one \(-1 fits"),
         (lambda rows: [(i, p + (p < 999), c) for i, p, c in rows], r"off by one \(-1 fits"),
         (lambda rows: [(i, p - (p > 0), c) for i, p, c in rows], r"off by one \(\+1 fits"),
@@ -277,7 +282,11 @@ def test_cifar_predictions_have_the_length_of_their_set(place, monkeypatch):
     place(name, json.dumps(label.tolist()).encode())
     (found,) = cifar.read()
     assert found.model == "cifar10.1/net" and found.right.all() and found.item_id[299] == "299"
-    for wrong, words in ((label[:-1].tolist(), "299 rows"), ((label + 0.0).tolist(), "float64"), ([10] * 300, "10 in row 0")):
+    for wrong, words in (
+        (label[:-1].tolist(), "299 rows"),
+        ((label + 0.0).tolist(), "float64"),
+        ([10] * 300, "10 in row 0"),
+    ):
         place(name, json.dumps(wrong).encode())
         with pytest.raises(IntegrityError, match=words):
             list(cifar.read())
@@ -288,8 +297,14 @@ def trial_file(rows, header=trials.HEADER):
     return ("\n".join(lines) + "\n").encode()
 
 
-NETWORK = [("car", "car", "c50", "0001_cop_dnn_c50_car_10_n1_2.png"), ("cat", "dog", "c05", "0002_cop_dnn_c05_dog_10_n3_4.png")]
-PERSON = [("na", "dog", "c05", "0001_cop_s01_c05_dog_10_n3_4.png"), ("car", "car", "c50", "0002_cop_s01_c50_car_10_n1_2.png")]
+NETWORK = [
+    ("car", "car", "c50", "0001_cop_dnn_c50_car_10_n1_2.png"),
+    ("cat", "dog", "c05", "0002_cop_dnn_c05_dog_10_n3_4.png"),
+]
+PERSON = [
+    ("na", "dog", "c05", "0001_cop_s01_c05_dog_10_n3_4.png"),
+    ("car", "car", "c50", "0002_cop_s01_c50_car_10_n1_2.png"),
+]
 
 
 def trial_parts(place, monkeypatch, network=NETWORK):

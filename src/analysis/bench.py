@@ -1,5 +1,8 @@
 """Speed of the measures, side by side in one run: `make bench`. Times are medians; ratios travel, seconds do not."""
 
+import json
+import os
+import platform
 import resource
 import statistics
 import sys
@@ -7,9 +10,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from rich.table import Table
 
-from . import models, tables
+from . import files, models, paths, tables
 from .measure import accuracy, agreement, extremes, overlap, shift
 from .show import console
 
@@ -17,7 +19,7 @@ RUNS = 5
 
 
 def main() -> None:
-    """Time each part `RUNS` times, check that rival routes give the same numbers, print the table."""
+    """Time each part `RUNS` times, check that rival routes give the same numbers, print and keep the table."""
     from sklearn.metrics import classification_report
 
     names = [name for name in models.named("networks") if name.startswith("imagenetv2/")]
@@ -72,15 +74,31 @@ def main() -> None:
             None,
         ),
     ]
-    table = Table(title=f"Medians of {RUNS} runs (1 for the long ones), seconds", title_justify="left", box=None)
-    for column in ("what", "seconds", "budget"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for what, seconds, budget in rows:
-        table.add_row(what, f"{seconds:.3f}", "" if budget is None else f"{budget:g}")
-    console().print(table)
-    console().print(f"scikit-learn / ours: {rival * len(names) / ours:.0f} times; the numbers agree to 1e-12")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    console().print(f"peak memory: {peak:.0f} MB")
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}. "
+        f"Medians of {RUNS} runs, of one for the long ones.",
+        "",
+        "| what | seconds | budget |",
+        "|---|---|---|",
+        *[f"| {what} | {seconds:.3f} | {'' if budget is None else budget} |" for what, seconds, budget in rows],
+        *[f"| notebook {name}, last run | {seconds:.0f} | |" for name, seconds in _notebooks()],
+        "",
+        f"scikit-learn takes {rival * len(names) / ours:.0f} times as long for the same numbers (equal to 1e-12). "
+        f"Peak memory of this benchmark: {peak:.0f} MB.",
+    ]
+    files.write_text(paths.ROOT / "docs" / "benchmarks.md", "\n".join(lines) + "\n")
+    console().print("\n".join(lines), markup=False)
+
+
+def _notebooks() -> list[tuple[str, float]]:
+    """Seconds that each notebook took when it was last run; two run at once."""
+    done = sorted((paths.build() / "notebooks").glob("*.ipynb"))
+    return [
+        (path.stem, json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]["duration"]) for path in done
+    ]
 
 
 def predictions(names) -> tuple[np.ndarray, np.ndarray]:

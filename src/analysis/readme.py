@@ -11,7 +11,7 @@ BEGIN, END = "<!-- claims: written by make readme -->", "<!-- end of claims -->"
 
 
 def write() -> None:
-    """Put the primary claim rows and the figure of the last run into README.md and docs/.
+    """Put the claim rows of `chosen` and the figure of the last run into README.md and docs/.
 
     Raises
     ------
@@ -27,20 +27,31 @@ def write() -> None:
         raise UsageError("readme", f"{paths.shown(drawn)}: missing", "run make reproduce first")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    files.write_text(readme, f"{before}{BEGIN}\n{table(rows[rows['role'] == 'primary'])}{END}{after}")
+    files.write_text(readme, f"{before}{BEGIN}\n{table(chosen(rows))}{END}{after}")
     with files.atomic(paths.ROOT / "docs" / f"{FIGURE}.png") as temporary:
         shutil.copyfile(drawn, temporary)
 
 
+def chosen(rows):
+    """The rows a first reader needs: the primary ones, and what reviewed labels make of them."""
+    reviewed = (rows["labels"] == "real") & (rows["models"] == "four-families")
+    return rows[(rows["role"] == "primary") | reviewed].sort_values(
+        "claim", key=lambda names: names.map(list(claims.RULES).index), kind="stable"
+    )
+
+
 def table(rows) -> str:
-    """Claim rows as a Markdown table."""
-    lines = ["| claim | data, models | effect [95 %] | null | naive | verdict |", "|---|---|---|---|---|---|"]
+    """Claim rows as a Markdown table; what was not run follows it, by reason."""
+    lines = ["| claim | data, labels, models | effect [95 %] | null | naive | verdict |", "|---|---|---|---|---|---|"]
+    missing: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
+        about = f"{row['dataset']}, {row['labels']}, {row['models']}"
+        if row["verdict"] == "not run":
+            missing.setdefault(row["reason"], []).append(f"{row['claim']} on {row['dataset']}")
+            continue
         scale = f" ({row['scale']})" if row["scale"] else ""
-        about = f"{row['dataset']}, {row['models']}"
         what = f"**{row['claim']}** {row['statement']}{scale}"
-        outcome = row["verdict"] if row["verdict"] != "not run" else f"not run: {row['reason']}"
-        lines.append(
-            f"| {what} | {about} | {effect(row)} | {number(row['null'])} | {number(row['naive'])} | {outcome} |"
-        )
+        numbers = f"{effect(row)} | {number(row['null'])} | {number(row['naive'])}"
+        lines.append(f"| {what} | {about} | {numbers} | {row['verdict']} |")
+    lines += [f"\nNot run: {', '.join(names)}: {reason}." for reason, names in missing.items()]
     return "\n".join(lines) + "\n"
