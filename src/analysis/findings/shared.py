@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .. import claims, classes, models, tables
-from ..measure import agreement, overlap
+from ..measure import agreement, overlap, split
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def measure(names, sets: dict, *, rng, dataset="imagenet-val", labels="original"
     correct = tables.correct(dataset, models=names, labels=labels)
     right, class_id, total = correct.right, correct.class_index, len(correct.classes)
     q = claims.weak_set_size(total)
-    sizes = np.bincount(class_id, minlength=total)
-    values = np.stack([np.bincount(class_id, row, minlength=total) for row in right]) / sizes
+    k, n = split.class_counts(right, class_id, total)
     moments = agreement.u_moments(right, class_id, total)
     pairs = np.triu_indices(len(right), 1)
     place = {model: position for position, model in enumerate(correct.models)}
@@ -60,13 +59,13 @@ def measure(names, sets: dict, *, rng, dataset="imagenet-val", labels="original"
     return Sharing(
         correct=correct,
         q=q,
-        accuracy=values,
+        accuracy=k / n,
         moments=moments,
         raw_r=agreement.raw_r(moments),
         corrected_r=agreement.corrected_r(moments),
         pairs=pairs,
         r_draws=agreement.bootstrap_corrected_r(right, class_id, total, draws=draws, rng=rng),
-        full=overlap.expected_overlap(overlap.weak_membership(values, q)),
+        full=overlap.expected_overlap(overlap.weak_membership(k / n, q)),
         halves=overlap.half_overlap(right, class_id, total, q=q, rng=rng, R=splits),
         sham=overlap.sham_floor(right, class_id, total, q=q, rng=rng),
         sets=sets,
@@ -127,9 +126,8 @@ def sharing_table(found: Sharing, *, rng, repeats: int = 20) -> pd.DataFrame:
     class_id, total = found.correct.class_index, len(found.correct.classes)
     shams = []
     for _ in range(repeats):
-        dealt = rng.permutation(class_id)
-        values = np.stack([np.bincount(dealt, row, minlength=total) for row in found.correct.right])
-        shams.append(overlap.sharing(overlap.weak_membership(values / np.bincount(dealt, minlength=total), found.q)))
+        k, n = split.class_counts(found.correct.right, rng.permutation(class_id), total)
+        shams.append(overlap.sharing(overlap.weak_membership(k / n, found.q)))
     curves = {
         "observed": overlap.sharing(member)[None],
         "sham classes": np.array(shams),
