@@ -1,4 +1,4 @@
-"""Downloads against a local server, one path a fault: what arrives is whole and as pinned, or there is one clear fault."""
+"""Downloads from a local server, one path a fault: what arrives is whole and as pinned, or the fault has a name."""
 
 import hashlib
 import http.server

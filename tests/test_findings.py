@@ -119,6 +119,28 @@ def test_class_table_agrees_with_the_published_accuracy():
     assert (table["low"] <= table["accuracy"]).all() and (table["accuracy"] <= table["high"]).all()
 
 
+def test_class_table_is_what_scikit_learn_says_of_the_same_predictions():
+    from sklearn.metrics import classification_report
+
+    from analysis.bench import predictions
+
+    name = "timm2022/vit_small_patch16_224"
+    label, pred = predictions([name])
+    report = classification_report(label, pred[0], output_dict=True, zero_division=np.nan)
+    table = hidden.class_table([name]).set_index("class_id")
+    for ours, theirs in (("accuracy", "recall"), ("precision", "precision"), ("f1", "f1-score")):
+        expected = [report[str(class_id)][theirs] for class_id in table.index]
+        np.testing.assert_allclose(table[ours], expected, rtol=1e-12)
+    assert table["top5"].isna().all()  # only the best answer was published
+    five = hidden.class_table([RESNET50])["top5"].mean()
+    assert five == pytest.approx(0.92862, abs=5e-6)  # torchvision's published top-5 of these weights
+
+
+def test_classes_weak_by_both_labels_are_in_order():
+    table = hidden.weak_by_both(models.named("four-families"))
+    assert table["ReaL labels"].is_monotonic_increasing and (table["images"] <= 50).all() and len(table) == 10
+
+
 def test_shares_of_answers_add_up():
     shares = hidden.common_confusions(models.named("four-families"))
     assert shares.groupby("class_id")["share"].sum().to_numpy() == pytest.approx(1)

@@ -7,6 +7,7 @@ import importlib
 
 _WHERE = {
     "claims": None,
+    "class_table": "findings.hidden",
     "classes": None,
     "figures": None,
     "findings": None,

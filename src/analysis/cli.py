@@ -18,7 +18,7 @@ def cli():
 
 
 @cli.command()
-@click.option("--force", is_flag=True, help="Fetch again what is on disk already.")
+@click.option("--force", is_flag=True, help="Fetch again what is no longer as pinned; keep the old as .bad-<time>.")
 def data(force):
     """Fetch the published files that the tables are made from (or find them in ANALYSIS_MIRROR)."""
     from .sources import fetch

@@ -42,7 +42,10 @@ def chosen(rows):
 
 def table(rows) -> str:
     """Claim rows as a Markdown table; what was not run follows it, by reason."""
-    lines = ["| claim | data, labels, models | effect [95 %] | null | naive | verdict |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| claim | data, labels, models | effect [95 %] | null | naive | verdict | with |",
+        "|---|---|---|---|---|---|---|",
+    ]
     missing: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
         about = f"{row['dataset']}, {row['labels']}, {row['models']}"
@@ -52,6 +55,6 @@ def table(rows) -> str:
         scale = f" ({row['scale']})" if row["scale"] else ""
         what = f"**{row['claim']}** {row['statement']}{scale}"
         numbers = f"{effect(row)} | {number(row['null'])} | {number(row['naive'])}"
-        lines.append(f"| {what} | {about} | {numbers} | {row['verdict']} |")
+        lines.append(f"| {what} | {about} | {numbers} | **{row['verdict']}** | {row['reason']} |")
     lines += [f"\nNot run: {', '.join(names)}: {reason}." for reason, names in missing.items()]
     return "\n".join(lines) + "\n"

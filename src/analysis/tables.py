@@ -1,8 +1,9 @@
 """The tables: columns, types, checks at the door, reading and writing.
 
 Every table has one declaration here. It is checked when written and again when read: columns and types field by
-field, keys unique, `0 <= correct <= n`, class ids inside the label space. Parquet files carry page checksums, so a
-damaged byte is an error and never a number. Two writes of the same rows give the same bytes.
+field, keys unique, `0 <= correct <= n`. Shipped files are held against the sha256 of `PROVENANCE.json` and Parquet
+files carry page checksums, so a damaged byte is an error and never a number. Two writes of the same rows give the same
+bytes.
 
 What a user predicted on their own machine lies in `data/own/` in the same forms; readers take both.
 """

@@ -103,8 +103,9 @@ def _brackets(axes, families, named: bool) -> None:
     width=COLUMN,
     height=3.1,
     caption="How many of its weakest classes a network shares with another, over {pair} pairs of networks:"
-    " distribution over pairs, mean (black), and pairs of the four families (white diamonds). Values from half the"
-    " images have less power and are comparable only with one another. Dotted: independent sets.",
+    " distribution over pairs, mean (tick) and central 90 % (bar) of the pairs, and pairs of the four families (white"
+    " diamonds). Values from half the images have less power and are comparable only with one another. Dotted:"
+    " independent sets.",
 )
 def draw_fig02_overlap(table, figure):
     axes = figure.subplots()
@@ -164,7 +165,7 @@ def draw_fig02_overlap(table, figure):
     height=2.6,
     caption="Number of ImageNet classes that are among the weakest of at least a given share of the networks:"
     " observed, in sham classes that share nothing but images, and with class labels permuted within superclasses for"
-    " each network apart. Bands: 95 % over repetitions.",
+    " each network apart. Bands: central 95 % of 100 random deals and permutations.",
 )
 def draw_fig02_sharing(table, figure):
     axes = figure.subplots()

@@ -21,7 +21,6 @@ KINDS = {"weak classes": (WEAK, "v"), "strong classes": (STRONG, "^")}
 # Probits of 0 and 1 are infinite: what lies outside 0.1 and 99.9 % is drawn there.
 PROBIT = (lambda share: ndtri(np.clip(share, 0.001, 0.999)), ndtr)
 PROBIT_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
-PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
 CHOSEN_ON = {"clean": "Chosen on clean images", "mirror": "Chosen on shifted images (mirror)"}
 
 
@@ -45,7 +44,8 @@ def _squares(rest: float):
     width=FULL,
     height=_squares(0.2),
     caption="Accuracy of each class on clean and on shifted images, mean over networks, for {shift} shifts. r: raw"
-    " correlation over classes; ceiling: the largest raw correlation that noise allows; corrected: raw over ceiling."
+    " correlation over classes of each network, mean over networks (not that of the averaged points); at most: what"
+    " noise allows it to be; corrected: freed of noise."
     " Line: equal accuracy. Points carry the noise of their images; the intervals of r stand in fig03_level.",
 )
 def draw_fig03_clean_vs_shift(table, figure):
@@ -56,10 +56,8 @@ def draw_fig03_clean_vs_shift(table, figure):
         first = rows.iloc[0]
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.7, linestyle=(0, (4, 3)))
         axes.plot(rows["clean"], rows["shifted"], "o", color="#0072B2", alpha=0.3, markersize=2, markeredgewidth=0)
-        note = f"r {first['raw_r']:.2f}\nceiling {first['ceiling']:.2f}\ncorrected {first['corrected_r']:.2f}"
-        note += f"\n{first['models']:.0f} networks" if first["models"] > 1 else ""
-        axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", fontsize=SMALL, linespacing=1.3, bbox=PAPER)
-        axes.set_title(shift)
+        note = f"r {first['raw_r']:.2f} of at most {first['ceiling']:.2f}, corrected {first['corrected_r']:.2f}"
+        axes.set_title(f"{shift}, {first['models']:.0f} networks\n{note}", fontsize=SMALL, linespacing=1.4)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xticks=np.arange(0, 1.01, 0.25))
         axes.set_yticks(np.arange(0, 1.01, 0.25))
         style.percent(axes.xaxis, axes.yaxis)
@@ -104,10 +102,10 @@ def _row_names(table) -> list[str]:
     columns="shift models_set scale selection value low high mei",
     width=FULL,
     height=lambda table, width: 0.9 + style.grid(3, width, 3, 1.8)[0] * (0.45 + 0.34 * _shifts(table)),
-    caption="Do the 50 weakest classes lose more than the rest? Loss of the weakest minus loss of the others on three"
-    " scales, for {shift} shifts, with classes chosen and read on different images: chosen on clean images, and, as"
+    caption="Do the weakest classes (50 of 1000, 3 of 10) lose more than the rest? Loss of the weakest minus loss of"
+    " the others on three scales, for {shift} shifts, with classes chosen and read on different images: chosen on clean images, and, as"
     " the mirror, chosen on shifted ones; 95 % intervals from a bootstrap of classes. Crosses: chosen and read on the"
-    " same images (naive). Grey: smaller than the smallest effect of interest.",
+    " same images (naive; no cross where it is undefined). Grey: smaller than the smallest effect of interest.",
 )
 def draw_fig03_loss(table, figure):
     rows = style.ordered(zip(table["shift"], table["models_set"], strict=True))
@@ -194,15 +192,20 @@ def draw_fig03_groups(table, figure):
     width=FULL,
     height=_squares(0.6),
     caption="Accuracy on clean and on shifted images of whole networks and of the weakest and strongest classes of"
-    " each, on probit axes, for {model} networks and {shift} shifts. Line: fitted to the networks; a point above it"
-    " keeps more than a network of that clean accuracy. Points are estimates without intervals.",
+    " each, on probit axes, for {model} networks and {shift} shifts. Line: fitted to all networks of the collection"
+    " (small grey: those not judged here), dashed where it is extrapolated; a point above it keeps more than a network"
+    " of that clean accuracy. Points are estimates without intervals.",
 )
 def draw_fig03_models_line(table, figure):
     shifts = style.ordered(table["shift"])
     for axes, shift in zip(style.panels(figure, len(shifts), _columns(len(shifts)), 1.5), shifts, strict=True):
         rows = table[table["shift"] == shift]
-        fitted = rows.sort_values("clean")
-        axes.plot(fitted["clean"], fitted["line"], color=INK, linewidth=0.8, zorder=1)
+        whole = rows["kind"].isin(["model", "other model"])
+        for part, dashes in ((rows, (0, (4, 3))), (rows[whole], "-")):
+            fitted = part.sort_values("clean")
+            axes.plot(fitted["clean"], fitted["line"], color=INK, linewidth=0.8, linestyle=dashes, zorder=1)
+        part = rows[rows["kind"] == "other model"]
+        axes.plot(part["clean"], part["shifted"], "o", color=REST, markersize=2, markeredgewidth=0)
         for kind, (colour, marker) in KINDS.items():
             part = rows[rows["kind"] == kind]
             look = {"color": colour, "markersize": 3.2, "markeredgecolor": "white", "markeredgewidth": 0.3}

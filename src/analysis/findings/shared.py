@@ -115,7 +115,7 @@ def overlap_table(found: Sharing, highlight=()) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(chance=found.q**2 / len(found.correct.classes))
 
 
-def sharing_table(found: Sharing, *, rng, repeats: int = 20) -> pd.DataFrame:
+def sharing_table(found: Sharing, *, rng, repeats: int = 100) -> pd.DataFrame:
     """How many classes are weak in at least a share of the networks.
 
     Curves: observed, sham classes (shared images alone), and classes permuted within their superclass.
@@ -284,6 +284,7 @@ def _overlap_row(found: Sharing, name: str, i, j, about: dict, total: int) -> di
         null=chance / ceiling,
         naive=found.full[i, j].mean() / found.q,
         verdict=verdict,
+        method=f"{claims.RULES['F2o']['method']}; {len(drawn.ratio)} draws",
         reason="; ".join(filter(None, [reason, text])),
     )
 

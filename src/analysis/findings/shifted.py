@@ -58,9 +58,9 @@ class Shifted:
     draws: shift.ShiftDraws
 
 
-def pair_counts(about: Shift) -> tuple[tuple[str, ...], np.ndarray, dict]:
+def pair_counts(about: Shift, names=None) -> tuple[tuple[str, ...], np.ndarray, dict]:
     """Model ids, class ids and the four count matrices kc, nc, ks, ns (models, classes) of one shift."""
-    names = models.named(about.models)
+    names = models.named(about.models) if names is None else names
     clean, shifted = tables.counts(about.clean, models=names), tables.counts(about.shifted, models=names)
     class_id = np.setdiff1d(np.intersect1d(clean.class_id, shifted.class_id), about.without)
     c, s = np.searchsorted(clean.class_id, class_id), np.searchsorted(shifted.class_id, class_id)
@@ -92,7 +92,7 @@ def overview(found: list[Shifted]) -> pd.DataFrame:
     """One row a shift: overall accuracy on both sets, level, slope and spread; means over networks."""
     rows = []
     for one in found:
-        overall = {end: (one.counts[f"k{end}"].sum(1) / one.counts[f"n{end}"].sum(1)).mean() for end in "cs"}
+        overall = {end: _overall(one.counts, end).mean() for end in "cs"}
         rows.append(
             {
                 "shift": one.about.title,
@@ -160,12 +160,9 @@ def group_table(found: list[Shifted], *, rng, splits: int = 20) -> pd.DataFrame:
     """
     rows = []
     for one in found:
-        flipped = {"kc": one.counts["nc"] - one.counts["kc"], "nc": one.counts["nc"]}
-        flipped |= {"ks": one.counts["ns"] - one.counts["ks"], "ns": one.counts["ns"]}
         for selection, select in (("clean", shift.shift_contrast), ("mirror", shift.mirror_contrast)):
             weak = select(**one.counts, q=one.q, rng=rng, R=splits)
-            # The strongest classes are the weakest in errors.
-            strong = select(**flipped, q=one.q, rng=rng, R=splits)
+            strong = select(**_errors(one.counts), q=one.q, rng=rng, R=splits)
             groups = {
                 f"weakest {one.q}": (weak.clean_weak, weak.shift_weak),
                 "rest": (weak.clean_rest, weak.shift_rest),
@@ -181,26 +178,30 @@ def group_table(found: list[Shifted], *, rng, splits: int = 20) -> pd.DataFrame:
 def models_line(one: Shifted, *, rng, splits: int = 20) -> pd.DataFrame:
     """Is a weak class like a weak model? Clean and shifted accuracy of models, and of their weak and strong classes.
 
-    `line` is the straight line through the models on probit axes (Taori et al. 2020), at each row's clean accuracy.
+    `line` is the straight line through all models of the same collection on probit axes (Taori et al. 2020), at each
+    row's clean accuracy. Kind `other model` are those that only the line uses: they reach further down.
     """
     weak = shift.shift_contrast(**one.counts, q=one.q, rng=rng, R=splits)
-    flipped = {
-        name: one.counts[f"n{name[1]}"] - value if name[0] == "k" else value for name, value in one.counts.items()
-    }
-    strong = shift.shift_contrast(**flipped, q=one.q, rng=rng, R=splits)
-    overall = {end: one.counts[f"k{end}"].sum(1) / one.counts[f"n{end}"].sum(1) for end in "cs"}
-    slope, intercept = np.polyfit(ndtri(overall["c"]), ndtri(overall["s"]), 1)
+    strong = shift.shift_contrast(**_errors(one.counts), q=one.q, rng=rng, R=splits)
+    clean, shifted = _overall(one.counts, "c"), _overall(one.counts, "s")
+    known = models.table()
+    collection = known["source"].isin({name.split("/")[0] for name in one.models})
+    others = tuple(known.index[known["in_claims"] & collection & ~known.index.isin(one.models)])
+    _, _, rest = pair_counts(one.about, others)
+    rest_clean, rest_shifted = _overall(rest, "c"), _overall(rest, "s")
+    line = np.polyfit(ndtri(np.append(clean, rest_clean)), ndtri(np.append(shifted, rest_shifted)), 1)
     parts = {
-        "model": (overall["c"], overall["s"]),
-        "weak classes": (weak.clean_weak, weak.shift_weak),
-        "strong classes": (1 - strong.clean_weak, 1 - strong.shift_weak),
+        "model": (one.models, clean, shifted),
+        "other model": (others, rest_clean, rest_shifted),
+        "weak classes": (one.models, weak.clean_weak, weak.shift_weak),
+        "strong classes": (one.models, 1 - strong.clean_weak, 1 - strong.shift_weak),
     }
     frames = []
-    for kind, (clean, shifted) in parts.items():
-        frame = pd.DataFrame({"model": one.models, "clean": clean, "shifted": shifted})
+    for kind, (names, x, y) in parts.items():
+        frame = pd.DataFrame({"model": names, "clean": x, "shifted": y})
         frame.insert(0, "shift", one.about.title)
-        frame["label"], frame["family"] = models.labels(one.models), models.families(one.models)
-        frames.append(frame.assign(kind=kind, line=ndtr(intercept + slope * ndtri(clean))))
+        frame["label"], frame["family"] = models.labels(names), models.families(names)
+        frames.append(frame.assign(kind=kind, line=ndtr(np.polyval(line, ndtri(x)))))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -218,7 +219,7 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
         level = one.level
         text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}; lowest network {level.corrected.min():.2f}"
         values = {"effect": level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
-        text = "; ".join(filter(None, [reason, text]))
+        text = "; ".join(filter(None, [reason, text, _lost(one.draws.corrected_r)]))
         rows.append(claims.row("F3L", **about, **values, naive=level.raw.mean(), verdict=verdict, reason=text))
         rows += [_loss_row(one, about, place, scale) for place, scale in enumerate(SCALES)]
     return rows
@@ -227,13 +228,20 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
 def _loss_row(one: Shifted, about: dict, place: int, scale: str) -> dict:
     value, low, high = _loss(one, place, "clean")
     mirror, mirror_low, mirror_high = _loss(one, place, "mirror")
+    naive = getattr(one.naive, scale)
     verdict, reason = claims.judge("F3D", [(low, high)], n_classes=about["n_classes"], scale=scale)
     if verdict == "reproduced" and np.sign(mirror) != np.sign(value):
         verdict, reason = "cannot tell", "the mirror selection has the other sign"
-    text = f"mirror (weak on shifted data) {mirror:+.3f} [{mirror_low:+.3f}, {mirror_high:+.3f}]"
-    values = {"effect": value, "ci_low": low, "ci_high": high, "null": 0.0, "naive": _loss(one, place, "naive")[0]}
-    text = "; ".join(filter(None, [reason, text]))
-    return claims.row("F3D", scale=scale, **about, **values, verdict=verdict, reason=text)
+    undefined = int(np.isnan(naive).sum())
+    parts = [
+        reason,
+        f"mirror (weak on shifted data) {mirror:+.3f} [{mirror_low:+.3f}, {mirror_high:+.3f}]",
+        f"median network {np.median(getattr(one.contrast, scale)):+.3f}",
+        f"naive undefined: {undefined} of {len(naive)} networks have clean accuracy 0 there" if undefined else "",
+        _lost(one.draws.contrast[:, place]),
+    ]
+    values = {"effect": value, "ci_low": low, "ci_high": high, "null": 0.0, "naive": naive.mean()}
+    return claims.row("F3D", scale=scale, **about, **values, verdict=verdict, reason="; ".join(filter(None, parts)))
 
 
 def _loss(one: Shifted, place: int, selection: str) -> tuple[float, float, float]:
@@ -243,3 +251,17 @@ def _loss(one: Shifted, place: int, selection: str) -> tuple[float, float, float
     draws = (one.draws.contrast if selection == "clean" else one.draws.mirror)[:, place]
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return value, low, high
+
+
+def _lost(draws: np.ndarray) -> str:
+    lost = int(np.isnan(draws).sum())
+    return f"{lost} of {len(draws)} bootstrap draws undefined and left out" if lost else ""
+
+
+def _overall(counts: dict, end: str) -> np.ndarray:
+    return counts[f"k{end}"].sum(axis=1) / counts[f"n{end}"].sum(axis=1)
+
+
+def _errors(counts: dict) -> dict:
+    """The counts with right and wrong exchanged: the weakest classes of these are the strongest of those."""
+    return counts | {f"k{end}": counts[f"n{end}"] - counts[f"k{end}"] for end in "cs"}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import classes, models, tables
+from ..measure import extremes
 from ..measure.accuracy import class_accuracy, wilson
 
 # Conditions from easy to hard; a set without an entry here has one condition only.
@@ -81,6 +82,25 @@ def by_condition(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     frame["order"] = [order[pair] for pair in zip(frame["set"], frame["condition"], strict=True)]
     return frame.sort_values(["set", "order", "kind", "who"], kind="stable", ignore_index=True)
+
+
+def gaps(table: pd.DataFrame, *, rng, splits: int = 100) -> pd.DataFrame:
+    """Mean minus worst category, averaged over all conditions of the parametric sets, one row a participant.
+
+    `naive` reads the worst category on the trials that made it the worst; `equal` is what that gives if all categories
+    were equally hard; `cross-fitted` picks it on half of the trials and reads it on the other half. `trials` is the
+    mean number of trials a cell: with more of them the naive gap has less noise in it.
+    """
+    table = table[table["set"].isin(list(CONDITIONS))]
+    rows = []
+    for (who, *_), cell in table.groupby(["who", "set", "condition"], sort=False):
+        k, n = cell["correct"].to_numpy(), cell["n"].to_numpy()
+        mean, overall = (k / n).mean(), k.sum() / n.sum()
+        null = extremes.null_extremes(n, overall, len(n), rng, draws=200, q=1)["minimum"].mean
+        crossed = extremes.worst_q_crossfit(k, n, 1, rng, R=splits).mean
+        row = {"who": who, "trials": n.mean(), "naive": mean - (k / n).min()}
+        rows.append(row | {"equal": overall - null, "cross-fitted": mean - crossed})
+    return pd.DataFrame(rows).groupby("who", sort=False).mean().sort_values("cross-fitted").reset_index()
 
 
 def by_category(table: pd.DataFrame) -> pd.DataFrame:

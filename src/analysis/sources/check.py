@@ -9,6 +9,7 @@ blocks), columns stored best-last leave the classes intact.
 import json
 
 import numpy as np
+import pandas as pd
 
 from .. import files
 from ..errors import IntegrityError
@@ -56,18 +57,19 @@ def check_ids(where: str, item_id, expected, *, fault=IntegrityError) -> np.ndar
         raise fault("items", what, "expected text or integers")
     if len(item_id) == len(expected) and (item_id == expected).all():
         return np.arange(len(expected))
-    ids, times = np.unique(item_id, return_counts=True)
-    if (times > 1).any():
-        twice = ids[times > 1]
+    ids = pd.Index(item_id)
+    twice = ids[ids.duplicated()].unique()
+    if len(twice):
         verb = "id occurs" if len(twice) == 1 else "ids occur"
-        raise fault("items", f"{where}: {len(twice)} {verb} more than once (first: {twice[0]})")
-    absent, unknown = np.setdiff1d(expected, ids), np.setdiff1d(ids, expected)
+        raise fault("items", f"{where}: {len(twice)} {verb} more than once (first: {_shown(twice[0])})")
+    at = ids.get_indexer(expected)
+    absent, unknown = expected[at < 0], item_id[~ids.isin(expected)]
     if len(absent) or len(unknown):
         parts = [f"{len(item_id)} rows, expected {len(expected)}"]
-        parts += [f"{len(absent)} items are missing (first: {absent[0]})"] if len(absent) else []
-        parts += [f"{len(unknown)} are not of this data set (first: {unknown[0]})"] if len(unknown) else []
+        parts += [f"{len(absent)} items are missing (first: {_shown(absent[0])})"] if len(absent) else []
+        parts += [f"{len(unknown)} are not of this data set (first: {_shown(unknown[0])})"] if len(unknown) else []
         raise fault("items", f"{where}: {'; '.join(parts)}")
-    return np.argsort(item_id, kind="stable")[np.argsort(np.argsort(expected, kind="stable"), kind="stable")]
+    return at
 
 
 def check_labels(where: str, label, expected, *, n_classes: int, fault=IntegrityError) -> None:
@@ -135,6 +137,11 @@ def check_confidence(where: str, confidence, *, n_items: int, fault=IntegrityErr
         row = int(bad.argmax())
         raise fault("confidence", f"{where}: confidence in row {row} is not a number from 0 to 1")
     return confidence.astype(np.float64)
+
+
+def _shown(item) -> str:
+    # Ids come from outside: short, and without control characters that a terminal would obey.
+    return ascii(str(item))[1:-1][:60]
 
 
 def _permuted(label: np.ndarray, found: np.ndarray, n_classes: int, *, at_least: float) -> str:
