@@ -56,8 +56,8 @@ def draw_fig03_clean_vs_shift(table, figure):
         first = rows.iloc[0]
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.7, linestyle=(0, (4, 3)))
         axes.plot(rows["clean"], rows["shifted"], "o", color="#0072B2", alpha=0.3, markersize=2, markeredgewidth=0)
-        note = f"r {first['raw_r']:.2f} of at most {first['ceiling']:.2f}, corrected {first['corrected_r']:.2f}"
-        axes.set_title(f"{shift}, {first['models']:.0f} networks\n{note}", fontsize=SMALL, linespacing=1.4)
+        note = f"r {first['raw_r']:.2f} (at most {first['ceiling']:.2f})\ncorrected {first['corrected_r']:.2f}"
+        axes.set_title(f"{shift}\n{note}", fontsize=SMALL, linespacing=1.4)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xticks=np.arange(0, 1.01, 0.25))
         axes.set_yticks(np.arange(0, 1.01, 0.25))
         style.percent(axes.xaxis, axes.yaxis)
@@ -103,9 +103,10 @@ def _row_names(table) -> list[str]:
     width=FULL,
     height=lambda table, width: 0.9 + style.grid(3, width, 3, 1.8)[0] * (0.45 + 0.34 * _shifts(table)),
     caption="Do the weakest classes (50 of 1000, 3 of 10) lose more than the rest? Loss of the weakest minus loss of"
-    " the others on three scales, for {shift} shifts, with classes chosen and read on different images: chosen on clean images, and, as"
-    " the mirror, chosen on shifted ones; 95 % intervals from a bootstrap of classes. Crosses: chosen and read on the"
-    " same images (naive; no cross where it is undefined). Grey: smaller than the smallest effect of interest.",
+    " the others on three scales, for {shift} shifts, with classes chosen and read on different images: chosen on"
+    " clean images, and, as the mirror, chosen on shifted ones; 95 % intervals from a bootstrap of classes. Crosses:"
+    " chosen and read on the same images (naive; no cross where it is undefined). Grey: smaller than the smallest"
+    " effect of interest.",
 )
 def draw_fig03_loss(table, figure):
     rows = style.ordered(zip(table["shift"], table["models_set"], strict=True))
