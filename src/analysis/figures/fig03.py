@@ -28,13 +28,13 @@ def _columns(shifts: int) -> int:
     return 3 if shifts in (3, 5, 6, 9) else 4
 
 
-def _squares(rest: float):
-    """The height that makes one square panel a shift, and `rest` inches for a legend."""
+def _squares(rest: float, above: float = 0.25):
+    """The height that makes one square panel a shift, `above` inches for its title and `rest` inches for a legend."""
 
     def height(table, width: float) -> float:
         shifts = table["shift"].nunique()
         rows, columns = style.grid(shifts, width, _columns(shifts), 1.5)
-        return rest + rows * (0.25 + (width - 0.4) / columns)
+        return rest + rows * (above + (width - 0.4) / columns)
 
     return height
 
@@ -42,7 +42,7 @@ def _squares(rest: float):
 @drawing(
     columns="shift class_id clean shifted models raw_r ceiling corrected_r",
     width=FULL,
-    height=_squares(0.2),
+    height=_squares(0.2, above=0.5),
     caption="Accuracy of each class on clean and on shifted images, mean over networks, for {shift} shifts. r: raw"
     " correlation over classes of each network, mean over networks (not that of the averaged points); at most: what"
     " noise allows it to be; corrected: freed of noise."
