@@ -101,7 +101,7 @@ figures: | $(BASE) ## draw every figure again from its CSV, without running a no
 	@$(PY) -m analysis figures
 
 lab: | $(LAB) ## open the notebooks in JupyterLab
-	@$(PY) -m jupyterlab --notebook-dir=.
+	@$(PY) -m jupyterlab --notebook-dir=. $(LAB_ARGS)
 
 # ---- Check --------------------------------------------------------------------------------------------------------
 

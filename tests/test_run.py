@@ -146,10 +146,22 @@ def test_the_command_says_in_one_line_what_failed_then_shows_the_traceback_witho
     process = start(path)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 7
-    first, *rest = said.splitlines()
+    begun, first, *rest = said.splitlines()
+    assert begun == "01_small: running"
     assert first.startswith("error[notebook] ") and "cell 2: ValueError: seven; " in first
     assert "raise ValueError('seven')" in "\n".join(rest) and "\x1b" not in said
     assert rest[-1].endswith("unfinished/01_small.ipynb")
+
+
+def test_a_fault_of_the_package_keeps_its_line_and_its_exit_code(notebook):
+    raised = (
+        "from analysis.errors import IntegrityError\nraise IntegrityError('hash', 'data/a.csv: changed', 'restore it')"
+    )
+    process = start(notebook("1", raised, PUBLISH))
+    _, said = process.communicate(timeout=120)
+    lines = said.splitlines()
+    assert process.returncode == 4 and "Traceback" not in said
+    assert lines[1].startswith("error[hash] data/a.csv: changed (") and lines[1].endswith(" cell 2); restore it")
 
 
 def test_the_command_writes_one_plain_line_to_a_log_and_the_list_of_files(notebook, tmp_path):
@@ -157,7 +169,7 @@ def test_the_command_writes_one_plain_line_to_a_log_and_the_list_of_files(notebo
     process = start(path, "--outputs", str(tmp_path / "list"))
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert said.startswith("01_small: 2 cells, ") and said.count("\n") == 1
+    assert said.startswith("01_small: running\n01_small: 2 cells, ") and said.count("\n") == 2
     listed = (tmp_path / "list").read_text(encoding="utf-8").splitlines()
     assert [os.path.basename(name) for name in listed] == ["01_small.ipynb", "01_small.json", "figure.csv"]
 

@@ -9,7 +9,7 @@ from . import classes, figures, models, tables
 from .measure.accuracy import wilson
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassView:
     """What `show_class` gives: `accuracy`, one row a data set and label set; `taken_for`, the wrong answers most
     often given; `figure`. JupyterLab shows all three."""
@@ -23,6 +23,10 @@ class ClassView:
     @property
     def figure(self):
         return figures.show("class_view", self.networks)
+
+    def __repr__(self) -> str:
+        accuracy, taken_for = (frame.round(3).to_string(index=False) for frame in (self.accuracy, self.taken_for))
+        return f"{self.name} (class {self.class_id})\n{accuracy}\n\nTaken for:\n{taken_for}"
 
     def _repr_html_(self) -> str:
         image = base64.b64encode(self.figure._repr_png_()).decode()
@@ -51,7 +55,7 @@ def show_class(which: int | str) -> ClassView:
     InputError : no such class, or several.
     """
     class_id = classes.lookup(which)
-    name = str(classes.titles("imagenet")[class_id])
+    name = classes.names("imagenet")[class_id]
     rows = tables.read_counts(labels=None, class_id=class_id)
     known = models.table()
     space = tables.read_csv("datasets").set_index("dataset")["label_space"]

@@ -20,7 +20,7 @@ TEMPORARY = ".analysis-tmp-"
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_BLOCKED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_BLOCKED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
 @contextmanager

@@ -8,6 +8,8 @@ that already holds published files, laid out as `<owner>+<repository>/<path>`; n
 import os
 from pathlib import Path
 
+from .errors import UsageError
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,8 +49,15 @@ def build() -> Path:
 
 
 def mirror() -> Path | None:
-    """A folder of published files that is looked at before the network, or None."""
+    """A folder of published files that is looked at before the network, or None.
+
+    Raises
+    ------
+    UsageError : the setting names no folder.
+    """
     value = os.environ.get("ANALYSIS_MIRROR", "").strip()
+    if value and not Path(value).expanduser().is_dir():
+        raise UsageError("mirror", f"ANALYSIS_MIRROR is {value}: no such folder", "correct it or unset it")
     return Path(value).expanduser() if value else None
 
 

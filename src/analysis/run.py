@@ -17,7 +17,7 @@ import time
 import uuid
 from pathlib import Path
 
-from . import files, paths
+from . import errors, files, paths
 from .errors import AnalysisError, NotebookError, ResourceError, guarded
 
 # What a kernel sees is the same on every machine: seeds, threads, time zone, no window, nothing of the user's own.
@@ -48,6 +48,7 @@ def run(notebook) -> list[Path]:
     """
     notebook, run_id, start = Path(notebook).resolve(), uuid.uuid4().hex, time.monotonic()
     done = paths.build() / "notebooks" / notebook.name
+    _say(f"{notebook.stem}: running", end="\n")
     unfinished = done.parent / "unfinished" / notebook.name
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
         # In a folder of its own: two runs of one notebook never write to one file, and `done` is whole or absent.
@@ -137,6 +138,8 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
     for number, cell in enumerate(cells, start=1):
         for output in cell.outputs:
             if output.output_type == "error":
+                if known := _known_fault(output, f"{where} cell {number}"):
+                    raise known
                 lines = str(output.evalue).strip().splitlines() or [""]
                 kind = ResourceError if output.ename == "MemoryError" else NotebookError
                 fault = kind(
@@ -149,11 +152,20 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
     if died:
         reached = sum(cell.metadata.papermill.get("start_time") is not None for cell in cells)
         what = f"{where} cell {reached}: the kernel was killed" if reached else f"{where}: the kernel did not start"
-        fault = ResourceError("kernel", what, "free some memory and run again")
+        fault = ResourceError("kernel", what, "out of memory, or the code ended it")
         if said := copy.with_name(STDERR).read_text(encoding="utf-8", errors="replace").strip():
             fault.add_note(said[-2000:])
         raise fault
     return len(cells)
+
+
+def _known_fault(output, where: str) -> AnalysisError | None:
+    """A fault that the package itself raised in a cell: its line and exit code say all, its traceback nothing more."""
+    kind = getattr(errors, output.ename, None)
+    line = re.fullmatch(r"error\[(\S+)\] (.*?)(?:; ([^;]*))?", str(output.evalue).strip(), flags=re.DOTALL)
+    if line is None or not (isinstance(kind, type) and issubclass(kind, AnalysisError)):
+        return None
+    return kind(line[1], f"{line[2]} ({where})", line[3] or "")
 
 
 def _check_receipt(notebook: Path, run_id: str) -> list[Path]:

@@ -4,6 +4,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from .claims import RULES
+
+ACCURACY = "Accuracy over networks, CLIP included; low and high: Wilson 95 % interval of the median network"
 MARK = {"reproduced": "green", "contradicted": "red", "cannot tell": "yellow", "not run": "dim"}
 
 
@@ -18,6 +21,7 @@ def number(value, digits: int = 3) -> str:
         return ""
     if abs(value) >= 20:
         return f"{value:.0f}"
+    digits = min(digits, 2) if abs(value) >= 1.5 else digits
     text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
@@ -44,14 +48,16 @@ def print_claims(rows: pd.DataFrame) -> None:
             values = [row["claim"], row["dataset"], row["labels"], row["models"], row["scale"] or "", effect(row)]
             table.add_row(*values, number(row["null"]), number(row["naive"]), verdict)
         out.print(table)
-    out.print("Reasons and methods: figures/tables/claims.csv")
+    for claim, rule in RULES.items():
+        out.print(f"{claim}: {rule['statement']}", style="dim")
+    out.print("Sets of models: README.md. Reasons and methods: figures/tables/claims.csv")
 
 
 def print_class(view) -> None:
     """Print what `explore.show_class` found."""
     out = console()
     out.print(f"[bold]{view.name}[/] (class {view.class_id})")
-    for title, frame in (("Accuracy over networks", view.accuracy), ("Taken for", view.taken_for)):
+    for title, frame in ((ACCURACY, view.accuracy), ("Taken for (share of all answers)", view.taken_for)):
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for column in frame.columns:
             table.add_column(column)

@@ -417,4 +417,8 @@ def _positions(have: tuple, wanted, dataset: str) -> list[int]:
 def _fault(path: Path, what: str):
     if Path(path).is_relative_to(paths.own()):
         return InputError("table", f"{paths.shown(path)}: {what}", "make it again with analysis predict")
-    return IntegrityError("table", f"{paths.shown(path)}: {what}", "run git checkout data, or make data tables")
+    return IntegrityError(
+        "table",
+        f"{paths.shown(path)}: {what}",
+        "restore it (git checkout data, or the archive again), or make data tables",
+    )
