@@ -23,7 +23,8 @@ def data(force):
     """Fetch the published files that the tables are made from (or find them in ANALYSIS_MIRROR)."""
     from .sources import fetch
 
-    fetch.fetch_all(force=force)
+    fetched = fetch.fetch_all(force=force)
+    click.echo(f"{len(fetch.sources())} published files are as pinned, {fetched} of them fetched now")
 
 
 @cli.command()
@@ -31,7 +32,9 @@ def tables():
     """Derive every table in data/ again from the published files."""
     from . import derive
 
-    derive.derive()
+    from .paths import shown
+
+    click.echo(f"tables derived into {shown(derive.derive())}")
 
 
 @cli.command()
