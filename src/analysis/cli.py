@@ -31,7 +31,6 @@ def data(force):
 def tables():
     """Derive every table in data/ again from the published files."""
     from . import derive
-
     from .paths import shown
 
     click.echo(f"tables derived into {shown(derive.derive())}")
