@@ -90,7 +90,8 @@ $(CLAIMS): $(RUNS)
 	@tables="$${ANALYSIS_FIGURES_DIR:-figures}/tables"; for rows in "$$tables"/claims/*.csv; do \
 	  [ -e "notebooks/$$(basename "$$rows" .csv).ipynb" ] || rm -f "$$rows"; \
 	done; \
-	$(PY) -m analysis claims && printf '%s\n' "$$tables/claims.csv" > $@
+	$(PY) -m analysis claims && $(PY) -m analysis paper --summary && \
+	printf '%s\n' "$$tables/claims.csv" "$$tables/paper_items.csv" > $@
 
 $(RUNS):
 	@mkdir -p $(@D) && rm -f $(basename $@).*

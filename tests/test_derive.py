@@ -144,8 +144,11 @@ def test_trials_have_the_accuracies_that_their_authors_print(totals):
 
 
 def test_counts_items_and_confusions_tell_the_same_story(totals):
-    """Right answers per class, per item and by confusion; a person's missing answer is wrong and no confusion."""
-    confused = tables.read_confusions().groupby(["dataset", "model"])["count"].sum()
+    """Right answers per class, per item and by confusion; a missing answer (of a person, or of a system that found no
+    intent) is wrong and no confusion.
+    """
+    confused = tables.read_confusions()
+    confused = confused[confused["label"] >= 0].groupby(["dataset", "model"])["count"].sum()
     by_item = {}
     for name in tables.FAMILIES:
         path = paths.data() / "correct" / f"{name}.parquet"
@@ -157,19 +160,24 @@ def test_counts_items_and_confusions_tell_the_same_story(totals):
             by_item |= {(dataset, model): total for model, total in right.sum().items()}
     known = models.table()
     original = totals.xs("original", level="labels")
-    assert set(by_item) == {key for key in original.index if key[1] != "human/pooled" and "openclip" not in key[1]}
+    counts_only = ("human/pooled", "openclip/", "paper/resnet152", "paper/mobilenetv2")
+    assert set(by_item) == {key for key in original.index if not key[1].startswith(counts_only)}
     for (dataset, model), right in by_item.items():
         row = original.loc[dataset, model]
         assert row["correct"] == right, (dataset, model)
         answered = row["correct"] + confused.get((dataset, model), 0)
         assert row["predicted"] == answered
-        assert answered == row["n"] or (known.loc[model, "family"] == "Human" and answered < row["n"])
+        may_be_silent = known.loc[model, "source"] in ("human", "hint3")
+        assert answered == row["n"] or (may_be_silent and answered < row["n"])
 
 
 def test_every_model_of_a_data_set_has_the_same_items(totals):
     known = tables.read_csv("datasets").set_index("dataset")
     for dataset, rows in totals.xs("original", level="labels").groupby("dataset"):
         sizes = rows.loc[rows.index.get_level_values("model") != "human/pooled", "n"]
+        if dataset.startswith("cifar100-split-"):  # some class sizes are unknown
+            assert (sizes < known.loc[dataset, "items"]).all()
+            continue
         assert set(sizes) == {known.loc[dataset, "items"]}, dataset
     assert set(known.index) == set(totals.index.get_level_values("dataset"))
 
@@ -207,12 +215,13 @@ def test_every_shipped_file_is_locked_described_and_small():
         assert files.sha256(paths.data() / name) == facts["sha256"], name
         assert facts["rows"] > 0 and f"`{name}`" in readme, name
     assert sum(facts["bytes"] for facts in made["files"].values()) < 8e6
+    assert {"crs.csv", "correct/text.parquet"} <= set(made["files"])
 
 
 def test_every_source_is_pinned_at_a_full_commit_with_a_licence_that_the_page_names():
     page = (paths.ROOT / "docs" / "data-licences.md").read_text(encoding="utf-8")
     pinned = fetch.sources()
-    assert len(pinned) == 920 and sum(source.bytes for source in pinned.values()) == 318_838_492
+    assert len(pinned) == 1049 and sum(source.bytes for source in pinned.values()) == 328_468_620
     for source in pinned.values():
         start = f"https://raw.githubusercontent.com/{source.repository}/{source.commit}/"
         assert source.url.startswith(start) and re.fullmatch("[0-9a-f]{40}", source.commit)
@@ -232,4 +241,4 @@ def test_deriving_again_gives_the_same_bytes(tmp_path, capfd):
     made = json.loads((tmp_path / "PROVENANCE.json").read_text(encoding="utf-8"))["files"]
     for name in [*made, "PROVENANCE.json"]:
         assert (tmp_path / name).read_bytes() == (paths.data() / name).read_bytes(), name
-    assert "2811 of 2811" in capfd.readouterr().err
+    assert "3048 of 3048" in capfd.readouterr().err

@@ -21,6 +21,8 @@ FAMILIES = ("ResNet", "ConvNeXt", "EfficientNet", "ViT")
 LABELS = ("ResNet-50", "ConvNeXt-T", "EfficientNet-B4", "ViT-S/16")
 MODELS = tuple(zip(FOUR_FAMILIES, LABELS, FAMILIES, strict=True))
 SHIFTS = ("V2 matched-frequency", "Sketch")
+CORPORA = ("banking77", "20news")
+TEXTS = ("BERT-base", "tf-idf")
 
 
 def class_curves() -> pd.DataFrame:
@@ -256,6 +258,148 @@ def class_view() -> pd.DataFrame:
     )
 
 
+def readings() -> pd.DataFrame:
+    values = {"lowest class accuracy (recall)": 0.0, "lowest class precision": 0.4}
+    return pd.DataFrame(
+        {
+            "dataset": corpus,
+            "representation": representation,
+            "run": run,
+            "statistic": statistic,
+            "value": value + 0.1 * run,
+            "published": run == 1,
+        }
+        for corpus in CORPORA
+        for representation in TEXTS
+        for run in range(3)
+        for statistic, value in values.items()
+    )
+
+
+def weak_text_classes() -> pd.DataFrame:
+    # Listed from the strongest; one is called "null", which is no missing value.
+    classes = [(7, "null", 3), (2, "virtual_card_not_working", 1), (5, "sci.space", 2)]
+    return pd.DataFrame(
+        {
+            "dataset": corpus,
+            "class_id": class_id,
+            "name": name,
+            "representation": representation,
+            "accuracy": 0.2 * rank,
+            "low": 0.2 * rank - 0.1,
+            "high": 0.2 * rank + 0.1,
+            "worst_rank": rank,
+        }
+        for corpus in CORPORA
+        for class_id, name, rank in classes
+        for representation in TEXTS
+    )
+
+
+def text_correlation() -> pd.DataFrame:
+    ends = {
+        "representation_a": ["BERT-base", "BERT-base", "tf-idf"],
+        "representation_b": ["BERT-base", *["tf-idf"] * 2],
+    }
+    values = {
+        "raw": [1, 0.6, 1],
+        "corrected": [1, 0.7, 1],
+        "low": [np.nan, 0.5, np.nan],
+        "high": [np.nan, 1.04, np.nan],
+    }
+    return pd.concat(pd.DataFrame({"dataset": corpus} | ends | values) for corpus in CORPORA)
+
+
+def text_overlap() -> pd.DataFrame:
+    pairs = {"BERT-base x tf-idf": "across representations", "tf-idf": "within a representation"}
+    columns = {"pair": list(pairs), "kind": pairs.values(), "value": [2, 3.0], "disjoint": 1.5, "sham": [0.8, 1.2]}
+    columns |= {"sham_high": 1.1, "ceiling": [2.5, 2.6], "chance": 0.3}
+    return pd.concat(pd.DataFrame({"dataset": corpus} | columns) for corpus in CORPORA)
+
+
+def ranges() -> pd.DataFrame:
+    nan = np.nan
+    rows = [
+        ("20news", "BERT-base", "runs", 10, "as coded", 0.01, 0.1, 0.21, nan, nan, nan, nan),
+        ("20news", "BERT-base", "runs", 10, "recall", 0.01, 0.08, 0.2, 0.035, 0.09, nan, nan),
+        ("cifar100", "MobileNetV2", "seeds", 3, "recall", 0.006, 0.047, 0.14, nan, nan, 0.069, 0.2),
+        ("cifar100", "MobileNetV2", "splits", 3, "recall", 0.012, 0.072, 0.186, nan, nan, 0.07, 0.24),
+    ]
+    return pd.DataFrame(rows, columns=figures.FIGURES["fig05_ranges"].columns)
+
+
+def components() -> pd.DataFrame:
+    columns = {"run_sd": 0.03, "item_sd": 0.02, "share": 0.7, "share_low": [0.6, np.nan], "share_high": [0.8, np.nan]}
+    parts = [pd.DataFrame({"dataset": corpus, "model": TEXTS} | columns) for corpus in CORPORA]
+    return pd.concat(parts).assign(runs_needed=[24, np.inf, 5, 7])
+
+
+def runs_matter() -> pd.DataFrame:
+    runs = np.array([2, 3, 6, 10])
+    parts = [
+        pd.DataFrame({"dataset": corpus, "model": model, "runs": runs, "mean_range": 0.01 * runs**0.5})
+        for corpus in CORPORA
+        for model in TEXTS
+    ]
+    return pd.concat(parts)
+
+
+def crs() -> pd.DataFrame:
+    columns = {"class_id": [0, 134, 135], "crs": [0.5, 0.7, 0.6], "top5": [0.9, 0, 1], "flagged": [False, True, False]}
+    models = ("EfficientNet-B0", "EfficientNet-B3", "ResNet-152")
+    parts = [pd.DataFrame({"model": model} | columns | {"r": 0.14, "r_without": 0.154}) for model in models]
+    return pd.concat(parts)
+
+
+def crs_overlap() -> pd.DataFrame:
+    kinds = {"A x B": "CRS of two networks", "A": "CRS and accuracy of one network"}
+    return pd.DataFrame(
+        {"pair": pair, "k": k, "overlap": 0.8 * k, "chance": k * k / 1000, "kind": kind}
+        for pair, kind in kinds.items()
+        for k in (10, 50, 100)
+    )
+
+
+def corrupted_classes() -> pd.DataFrame:
+    nan = np.nan
+    return pd.DataFrame(
+        {
+            "corruption": corruption,
+            "severity": severity,
+            "class_id": class_id,
+            "name": name,
+            "accuracy": 0.9 - 0.1 * severity,
+            "low": nan if corruption == "mean of 19" else 0.85 - 0.1 * severity,
+            "high": nan if corruption == "mean of 19" else 0.95 - 0.1 * severity,
+        }
+        for corruption in ("mean of 19", "fog", "snow")
+        for severity in range(3)
+        for class_id, name in enumerate(("airplane", "cat", "dog"))
+    )
+
+
+def worst_corrupted() -> pd.DataFrame:
+    table = corrupted_classes().query("severity == 2 and corruption != 'mean of 19'")
+    ranks = {"fog": [3, 2, 1], "snow": [1, 2, 3]}
+    return table.assign(rank=[ranks[row.corruption][row.class_id] for row in table.itertuples()])
+
+
+def kept() -> pd.DataFrame:
+    groups = ("rest", "strongest 3 clean", "weakest 3 clean")
+    columns = {"severity": [0, 1, 2], "kept": [1, 0.9, 0.8], "low": [1, 0.8, 0.5], "high": [1, 1, 0.95]}
+    return pd.concat(pd.DataFrame({"group": group} | columns) for group in groups)
+
+
+def sensitivity() -> pd.DataFrame:
+    groups = {"ranks 100-109": (90.0, 80.0), "ranks 550-559": (60.0, 50.0)}
+    return pd.DataFrame(
+        {"case": case, "group": group, "class": name, "kept": kept, "mean": sum(values) / 2}
+        for case in ("brightness 5", "zoom blur 1")
+        for group, values in groups.items()
+        for name, kept in zip(("harp", "indri"), values, strict=True)
+    )
+
+
 TABLES = {
     "fig01_class_curves": class_curves,
     "fig01_worst_classes": worst_classes,
@@ -271,8 +415,21 @@ TABLES = {
     "fig03_loss": loss,
     "fig03_groups": groups,
     "fig03_models_line": models_line,
+    "fig04_readings": readings,
+    "fig04_weak_classes": weak_text_classes,
+    "fig04_correlation": text_correlation,
+    "fig04_overlap": text_overlap,
+    "fig05_ranges": ranges,
+    "fig05_components": components,
+    "fig05_runs_matter": runs_matter,
+    "fig06_crs": crs,
+    "fig06_overlap": crs_overlap,
     "fig09_conditions": conditions,
     "fig09_categories": categories,
+    "fig10_classes": corrupted_classes,
+    "fig10_worst": worst_corrupted,
+    "fig10_kept": kept,
+    "fig10_sensitivity": sensitivity,
     "class_view": class_view,
 }
 
@@ -467,6 +624,145 @@ def test_categories_leave_holes_empty():
     people, network = (axes.images[0].get_array() for axes in figure.axes[:2])
     assert people.shape == (3, 4)
     assert np.ma.count_masked(people) == 1 and np.ma.count_masked(network) == 0
+
+
+def test_representations_keep_their_looks():
+    looks = [style.text_look(name) for name in ("BERT-base", "BERT-tiny", "fastText", "averaged vectors", "tf-idf")]
+    assert all(len({look[part] for look in looks}) == 5 for part in ("color", "marker"))
+    assert style.text_look("doc2vec") == style.text_look("averaged vectors")
+    assert style.text_look("MobileNetV2")["color"] == style.OTHER
+
+
+def test_readings_set_the_published_run_apart():
+    axes = draw("fig04_readings").axes[0]
+    assert axes.get_title(loc="left") == "Banking77" and row_names(axes) == list(TEXTS)
+    recall, recall_published, _, precision_published = curves(axes, "o")
+    assert list(recall.get_xdata()) == [0, 0.2] * 2 and list(recall_published.get_xdata()) == [0.1] * 2
+    assert recall_published.get_markersize() > recall.get_markersize()
+    assert precision_published.get_markerfacecolor() == "white" != recall_published.get_markerfacecolor()
+    assert words(axes).count("10.0") == words(axes).count("50.0") == 2
+
+
+def test_readings_without_a_value():
+    table = readings()
+    table.loc[(table["statistic"] == "lowest class precision") & table["published"], "value"] = np.nan
+    assert words(figures.show("fig04_readings", table).axes[0]).count("none") == 2
+
+
+def test_weak_classes_of_text_start_with_the_weakest():
+    axes = draw("fig04_weak_classes").axes[1]
+    assert row_names(axes) == ["virtual card\nnot working", "sci.space", "null"]
+    assert intervals(axes) == 6
+    first, second = curves(axes, "o")[0], curves(axes, "v")[0]
+    assert list(first.get_xdata()) == pytest.approx([0.6, 0.2, 0.4]) and first.get_color() != second.get_color()
+    assert np.all(second.get_ydata() > first.get_ydata())
+
+
+def test_text_correlation_prints_the_interval():
+    figure = draw("fig04_correlation")
+    drawn = figure.axes[0].images[0].get_array()
+    assert drawn[1, 0] == 0.6 and drawn[0, 1] == 0.7 and np.ma.is_masked(drawn[0, 0])
+    assert {".60", ".70\n.50–1.04"} <= set(words(figure.axes[1]))
+    swapped = text_correlation().rename(
+        columns={"representation_a": "representation_b", "representation_b": "representation_a"}
+    )
+    other = figures.show("fig04_correlation", swapped).axes[0].images[0].get_array()
+    assert other[1, 0] == 0.6 and other[0, 1] == 0.7  # whichever end a table names first
+
+
+def test_text_overlap_keeps_halves_below_all_items():
+    axes = draw("fig04_overlap").axes[0]
+    names = ["across representations", "BERT-base × tf-idf", "within a representation", "tf-idf"]
+    assert row_names(axes) == names
+    whole, halves = curves(axes, "o")[0], curves(axes, "D")[0]
+    assert list(whole.get_xdata()) == [2, 3] and np.all(halves.get_ydata() > whole.get_ydata())
+    assert [bar.get_width() for bar in axes.patches] == [0.8, 1.2]
+    assert {line.get_xdata()[0] for line in axes.lines if line.get_linestyle() in ("--", ":")} == {1.1, 0.3}
+
+
+def test_ranges_stand_on_their_nulls():
+    text, images = draw("fig05_ranges").axes
+    assert row_names(text) == ["BERT-base\n10 runs"] and row_names(images) == [
+        "MobileNetV2\n3 seeds",
+        "MobileNetV2\n3 splits",
+    ]
+    recall, coded = curves(text, "o")
+    assert recall.get_xdata() == [0.08] and coded.get_xdata() == [0.1] and recall.get_ydata() < coded.get_ydata()
+    (flip,) = text.patches
+    assert (flip.get_x(), flip.get_x() + flip.get_width()) == pytest.approx((0.035, 0.09))
+    assert [bar.get_x() for bar in images.patches] == [0.069, 0.07] and not any(
+        bar.get_fill() for bar in images.patches
+    )
+    assert intervals(text) == 2 and len(curves(images, "|")) == 2
+
+
+def test_components_print_the_runs_to_average():
+    spread, share = draw("fig05_components").axes
+    assert row_names(spread) == ["Banking77", *TEXTS, "20 Newsgroups", *TEXTS]
+    assert {"24", "–", "5", "7"} <= set(words(share))
+    assert (
+        list(curves(spread, "s")[0].get_xdata()) == [0.02] * 4 and list(curves(share, "o")[0].get_xdata()) == [0.7] * 4
+    )
+    drawn = [line for line in share.collections[0].get_segments() if len(line)]
+    assert len(drawn) == 2  # no interval where the table has none
+
+
+def test_runs_matter_marks_three_and_ten():
+    axes = draw("fig05_runs_matter").axes[0]
+    large = [line for line in axes.lines if line.get_markersize() == 5]
+    assert [list(line.get_xdata()) for line in large] == [[3, 10]] * 2
+    assert axes.get_ylim()[0] == 0
+
+
+def test_crs_marks_the_broken_class():
+    figure = draw("fig06_crs")
+    assert [axes.get_title(loc="left").split("\n")[1] for axes in figure.axes] == ["r 0.14 (0.15 without 134)"] * 3
+    assert (
+        list(curves(figure.axes[0], "D")[0].get_xdata()) == [0] and len(curves(figure.axes[0], "o")[0].get_xdata()) == 2
+    )
+    assert "class 134" in words(figure.axes[0])
+    named = figures.show("fig06_crs", crs().assign(label="a network", name="crane (134)")).axes[0]
+    assert "class 134\n(crane)" in words(named) and named.get_title(loc="left").startswith("a network")
+
+
+def test_crs_overlap_is_a_share_of_k():
+    axes = draw("fig06_overlap").axes[0]
+    assert row_names(axes) == ["CRS\nof two networks", "A ×\nB", "CRS and accuracy\nof one network", "A"]
+    for marker, chance in (("o", 0.01), ("s", 0.05), ("^", 0.1)):
+        assert list(curves(axes, marker)[0].get_xdata()) == pytest.approx([0.8, 0.8])
+        assert any(list(line.get_xdata()) == pytest.approx([chance] * 2) for line in curves(axes, "|"))
+
+
+def test_corrupted_classes_are_told_apart_and_named():
+    first, *others = draw("fig10_classes").axes
+    assert [axes.get_title(loc="left") for axes in others] == ["fog", "snow"]
+    assert {"airplane", "cat", "dog"} <= set(words(first)) and "cat" not in words(others[0])
+    for part in ("get_color", "get_marker"):
+        assert len({getattr(line, part)() for line in first.lines}) == 3
+    assert intervals(others[0]) == 9
+    names = [text for text in first.texts if text.get_text()]
+    heights = sorted(text.xyann[1] for text in names)
+    assert min(np.diff(heights)) >= 0.049  # all end at one value: the names stand apart
+
+
+def test_worst_corrupted_frames_one_class_a_row():
+    axes = draw("fig10_worst").axes[0]
+    frames = [patch for patch in axes.patches if not patch.get_fill()]
+    assert [(round(frame.get_x() + 0.47), round(frame.get_y() + 0.45)) for frame in frames] == [(2, 0), (0, 1)]
+    assert row_names(axes) == ["fog", "snow"] and words(axes).count("70") == 6
+
+
+def test_kept_by_group():
+    axes = draw("fig10_kept").axes[0]
+    assert [line.get_label() for line in axes.lines] == ["weakest 3 clean", "rest", "strongest 3 clean"]
+    assert intervals(axes) == 9 and axes.get_ylim()[0] == 0
+
+
+def test_sensitivity_draws_the_mean_of_each_group():
+    axes = draw("fig10_sensitivity").axes[0]
+    assert row_names(axes) == ["brightness 5", "zoom blur 1"]
+    assert [list(line.get_xdata()) for line in curves(axes, "|")] == [[85, 85], [55, 55]]
+    assert list(curves(axes, "o")[0].get_xdata()) == [90, 80, 90, 80]
 
 
 def test_class_view():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis import claims, models, tables
-from analysis.findings import hidden, shared, shifted, trials
+from analysis.findings import corruptions, crs, hidden, runs, shared, shifted, text, trials
 
 RESNET50, SENET = "imagenetv2/resnet50", "imagenetv2/senet154"
 
@@ -170,3 +170,74 @@ def test_trials_name_the_worst_category_of_each_cell():
     hardest = cells[(cells["set"] == "uniform-noise") & (cells["condition"] == "0.90")].set_index("model")
     easiest = cells[(cells["set"] == "uniform-noise") & (cells["condition"] == "0.00")].set_index("model")
     assert (easiest["mean"] > hardest["mean"] + 0.3).all()
+
+
+@pytest.fixture(scope="module")
+def newsgroups():
+    return text.corpus("20news")
+
+
+def test_text_gaps_are_those_of_the_reference(newsgroups):
+    """Computed independently from the same predictions, with another implementation: overall minus worst 5."""
+    gaps = text.hidden_table(newsgroups, rng=np.random.default_rng(0)).set_index("representation")
+    expected = {"BERT-base": 0.215, "BERT-tiny": 0.229, "fastText": 0.180, "averaged vectors": 0.232, "tf-idf": 0.212}
+    for name, gap in expected.items():
+        assert gaps.loc[name, "gap"] == pytest.approx(gap, abs=0.004)
+    assert (gaps["null"] < gaps["gap"]).all() and (gaps["low"] < gaps["gap"]).all()
+
+
+def test_text_correlations_are_those_of_the_reference(newsgroups):
+    """STATISTICS 13: 20 Newsgroups corrected r .97 [.93, .99]; overlap 4.2 of 5 against sham 2.4."""
+    table, drawn = text.correlations(newsgroups, rng=np.random.default_rng(0), draws=2000)
+    rows = text.claim_rows(newsgroups, text.hidden_table(newsgroups, rng=np.random.default_rng(0)), drawn, table)
+    by_claim = {(row["claim"], row["models"]): row for row in rows}
+    every = by_claim["F4-2", "paper-20news"]
+    assert every["effect"] == pytest.approx(0.977, abs=0.005) and every["verdict"] == "reproduced"
+    assert by_claim["F4-1", "paper-20news"]["verdict"] == "reproduced" and every["role"] == "primary"
+    overlaps = (
+        text.overlaps(newsgroups, rng=np.random.default_rng(0), splits=10, deals=10)
+        .groupby("kind")
+        .mean(numeric_only=True)
+    )
+    assert overlaps.loc["across representations", "value"] == pytest.approx(4.2, abs=0.05)
+    assert overlaps.loc["across representations", "sham"] == pytest.approx(2.4, abs=0.3)
+
+
+def test_the_dead_class_is_seen_by_recall_only():
+    """Banking77, BERT-tiny, run 1: one class is never predicted; the published script prints 43.1 as the lowest."""
+    table = text.run_table("banking77")
+    row = table[(table["representation"] == "BERT-tiny") & table["published"]].iloc[0]
+    assert row["recall"] == 0 and row["precision"] == pytest.approx(0.431, abs=0.0005) and row["never predicted"] == 1
+
+
+def test_ranges_are_those_of_the_paper(newsgroups):
+    """Table 5 as coded: 20news BERT-base 1.0 20.7 10.0 4.5, by recall 20.4 8.1; CIFAR-100 splits 1.2 18.6 7.2 0.6."""
+    table = runs.text_ranges(newsgroups, rng=np.random.default_rng(0), simulations=50)
+    row = table[(table["model"] == "BERT-base") & (table["reading"] == "as coded")].iloc[0]
+    columns = ["overall_range", "class_max", "class_mean", "class_min"]
+    assert (100 * row[columns].astype(float)).round(1).tolist() == [1.0, 20.7, 10.0, 4.5]
+    images = runs.image_ranges(rng=np.random.default_rng(0), simulations=50)
+    row = images[(images["dataset"] == "CIFAR-100") & (images["setting"] == "splits")].iloc[0]
+    assert (100 * row[columns].astype(float)).round(1).tolist() == [1.2, 18.6, 7.2, 0.6]
+
+
+def test_robustness_scores_are_those_of_the_paper():
+    """Figure 3: r .140 (.154 without class 134); Table 4, k = 50: overlaps 39, 40, 43."""
+    table = crs.score_table()
+    first = table.drop_duplicates("model").set_index("model").loc["efficientnet-b0"]
+    assert first["r"] == pytest.approx(0.140, abs=0.0005) and first["r_without"] == pytest.approx(0.154, abs=0.0006)
+    overlaps = crs.overlap_table(table)
+    fifty = overlaps[(overlaps["k"] == 50) & (overlaps["kind"] == "CRS of two networks")]
+    assert fifty["overlap"].tolist() == [39, 40, 43]
+
+
+def test_corruptions_are_those_of_the_paper():
+    """Mean over 19 corruptions by severity .893 .859 .820 .760 .655; lowest class at severity 5: dog 9, cat 0."""
+    table = corruptions.class_table()
+    means = table.groupby("severity")["accuracy"].mean()
+    assert means[1:].round(3).tolist() == [0.893, 0.859, 0.820, 0.760, 0.655]
+    worst = corruptions.worst_by_corruption(table)
+    lowest = worst.loc[worst["rank"] == 1, "name"].value_counts()
+    assert lowest["dog"] == 9 and "cat" not in lowest and lowest.sum() == 19
+    bars = corruptions.sensitivity().drop_duplicates(["case", "group"]).groupby("group")["mean"].mean()
+    assert bars["ranks 100-109"] - bars["ranks 550-559"] == pytest.approx(19.0, abs=0.05)

@@ -12,6 +12,7 @@ _WHERE = {
     "figures": None,
     "findings": None,
     "models": None,
+    "paper": None,
     "tables": None,
     "publish": "publish",
     "show_class": "explore",

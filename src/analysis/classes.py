@@ -1,8 +1,8 @@
 """Classes: id, wnid, name and superclass, from `data/classes.csv`.
 
 A label space is a list of classes among which a prediction is made: `imagenet` (ids 0 to 999 = rank of the sorted
-wnid), `imagenet-r` and `imagenet-a` (200 of these, same ids), `cifar10`, `ood16`. Names are for display and repeat: two
-classes are called crane, two maillot.
+wnid), `imagenet-r` and `imagenet-a` (200 of these, same ids), `cifar10`, `cifar100`, `ood16`, `banking77`, `20news`,
+`hint3-curekart` and two more bots. Names are for display and repeat: two classes are called crane, two maillot.
 """
 
 import difflib

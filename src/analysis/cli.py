@@ -32,8 +32,11 @@ def tables():
     """Derive every table in data/ again from the published files."""
     from . import derive
     from .paths import shown
+    from .sources import authors
 
     click.echo(f"tables derived into {shown(derive.derive())}")
+    if authors.imagenet_path():
+        click.echo("ImageNet.pkl of the authors: its class counts are in data/own, for this machine alone")
 
 
 @cli.command()
@@ -43,6 +46,22 @@ def claims():
     from .show import print_claims
 
     print_claims(claim_table.combine())
+
+
+@cli.command()
+@click.option("--write-docs", is_flag=True, help="Also write docs/paper.md.")
+@click.option("--summary", is_flag=True, help="Print only how many numbers are equal, differ, or need data.")
+def paper(write_docs, summary):
+    """Compute every table and figure of the paper again, write figures/tables/paper_items.csv, and print it."""
+    from . import paper as items
+    from . import paper_page
+    from .paths import shown
+    from .show import print_items
+
+    found = items.write()
+    print_items(found, summary=summary)
+    if write_docs:
+        click.echo(f"{shown(paper_page.write_docs(found))} written")
 
 
 @cli.command("class")

@@ -8,6 +8,7 @@ in `sources/models.csv`.
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,11 +18,11 @@ from . import files, paths, sources, tables
 from .errors import IntegrityError, some
 from .measure import accuracy
 from .progress import Progress
-from .sources import cifar, class_names, fetch, published, real_labels, trials
+from .sources import authors, cifar, class_names, fetch, hint3, published, real_labels, trials
 
 COMMAND = "analysis tables"
 TOLERANCE = 0.001  # of accuracy; a larger difference from the printed figure is flagged
-N_PARTS = 268 + 15 + 4 + 63 + 90 + 2371  # for the progress only
+N_PARTS = 268 + 15 + 4 + 63 + 90 + 2371 + 207 + 30  # for the progress only
 COUNT_COLUMNS = ["correct_top5", "predicted"]
 SUM_COLUMNS = ["confidence_sum", "confidence_sq_sum", "confidence_correct_sum"]
 
@@ -29,9 +30,12 @@ SUM_COLUMNS = ["confidence_sum", "confidence_sq_sum", "confidence_correct_sum"]
 def derive(into=None) -> Path:
     """Make every shipped table again and write it into a folder (default `data/`); gives the folder.
 
+    The authors' `ImageNet.pkl`, where this machine has it, goes into `own/` of the folder.
+
     Raises
     ------
     IntegrityError : a published file is missing, not as pinned, or does not pass its checks; nothing is written then.
+    InputError : `ImageNet.pkl` is another file; the shipped tables are written.
     """
     into = Path(into) if into else paths.data()
     rows = _Rows()
@@ -45,7 +49,13 @@ def derive(into=None) -> Path:
         made[f"correct/{family}.parquet"] = (tables.write_correct, frame)
     made["class_counts.parquet"] = (tables.write_counts, rows.counts_frame())
     made["confusions.parquet"] = (tables.write_confusions, rows.confusions_frame())
-    csv = {"classes": _classes(), "datasets": _datasets(rows), "models": _models(rows), "published": _published()}
+    csv = {
+        "classes": _classes(),
+        "datasets": _datasets(rows),
+        "models": _models(rows),
+        "published": _published(),
+        "crs": authors.crs(),
+    }
     provenance = {}
     for name, (write, frame) in made.items():
         write(frame, into / name)
@@ -55,7 +65,34 @@ def derive(into=None) -> Path:
         provenance[f"{name}.csv"] = _made(into / f"{name}.csv", len(frame))
     text = json.dumps({"files": provenance, "sources": _sources()}, indent=1, sort_keys=True, ensure_ascii=False)
     files.write_text(into / "PROVENANCE.json", text + "\n")
+    imagenet = authors.imagenet_path()
+    if imagenet:
+        add_own(authors.imagenet(imagenet), into / "own")
     return into
+
+
+def add_own(parts: list[sources.ClassCounts], own: Path) -> None:
+    """Put class counts into the tables of this machine (`data/own/`), in the place of older ones of the same models."""
+    path = own / "class_counts.parquet"
+    columns = [
+        pd.DataFrame(
+            {
+                "dataset": part.dataset,
+                "model": part.model,
+                "labels": "original",
+                "class_id": part.class_id,
+                "n": part.n,
+                "correct": part.correct,
+            }
+        )
+        for part in parts
+    ]
+    frame = pd.concat(columns, ignore_index=True).reindex(columns=tables.COUNTS.names)
+    if path.exists():
+        old = tables._plain(tables._read_parquet(path, "class_counts").to_pandas())
+        frame = pd.concat([old[~old["model"].isin(frame["model"])], frame], ignore_index=True)
+    kinds = dict.fromkeys(["n", "correct", *COUNT_COLUMNS], "Int32") | dict.fromkeys(["accuracy", *SUM_COLUMNS], float)
+    tables.write_counts(frame.astype(kinds), path)
 
 
 class _Correct:
@@ -95,9 +132,11 @@ class _Rows:
 
     def add(self, part: sources.Predictions | sources.ClassCounts) -> None:
         if isinstance(part, sources.ClassCounts):
-            self._count(part, "original", n=part.n, correct=part.correct, class_id=part.class_id)
-            self._size(part, part.n)
+            self._add_counts(part)
             return
+        if (part.label < 0).any():
+            self._confuse_out_of_scope(part)
+            part = _within_scope(part)
         # No answer is an answer outside the classes: wrong, and never a confusion with a class.
         pred = np.where(part.pred < 0, part.n_classes, part.pred)
         found = accuracy.class_counts(label=part.label, pred=pred, n_classes=part.n_classes + 1)
@@ -113,6 +152,13 @@ class _Rows:
         self._confuse(part)
         if part.dataset == "imagenet-val":
             self._add_real(part)
+
+    def _add_counts(self, part: sources.ClassCounts) -> None:
+        n, correct = (pd.array(column, dtype="Int64") for column in (part.n, part.correct))
+        n[part.n < 0] = correct[part.n < 0] = pd.NA
+        known = {} if part.accuracy is None else {"accuracy": part.accuracy}
+        self._count(part, "original", n=n, correct=correct, class_id=part.class_id, **known)
+        self._size(part, part.n)
 
     def _add_real(self, part: sources.Predictions) -> None:
         right = self.real[np.arange(len(part.pred)), part.pred][self.kept]
@@ -133,10 +179,18 @@ class _Rows:
         head = {"dataset": part.dataset, "model": part.model}
         self.confusions.append(pd.DataFrame(head | {"label": found.label, "pred": found.pred, "count": found.count}))
 
+    def _confuse_out_of_scope(self, part: sources.Predictions) -> None:
+        taken = np.bincount(part.pred[(part.label < 0) & (part.pred >= 0)], minlength=part.n_classes)
+        head = {"dataset": part.dataset, "model": part.model, "label": -1}
+        pred = np.flatnonzero(taken)
+        self.confusions.append(pd.DataFrame(head | {"pred": pred, "count": taken[pred]}))
+
     def _size(self, part, n) -> None:
         if part.model == "human/pooled":
             return
         size = (int(n.sum()), int((n > 0).sum()))
+        if getattr(part, "items", None) is not None:
+            size = (part.items, len(n))
         if self.sizes.setdefault(part.dataset, size) != size:
             others = self.sizes[part.dataset][0]
             raise IntegrityError("items", f"{part.model}: {size[0]} items of {part.dataset}, others have {others}")
@@ -154,6 +208,14 @@ class _Rows:
         frame = frame[frame["dataset"].isin(["imagenet-val", "cifar10"]) & (frame["labels"] == "original")]
         total = frame.groupby("model")[["correct", "n"]].sum()
         return (total["correct"] / total["n"]).to_dict()
+
+
+def _within_scope(part: sources.Predictions) -> sources.Predictions:
+    """The items that belong to a class."""
+    inside = part.label >= 0
+    columns = ("item_id", "label", "pred", "confidence", "top5")
+    kept = {name: getattr(part, name) for name in columns}
+    return replace(part, **{name: column[inside] for name, column in kept.items() if column is not None})
 
 
 def _per_class(right: np.ndarray, label: np.ndarray, n_classes: int) -> np.ndarray:
@@ -174,7 +236,10 @@ def _classes() -> pd.DataFrame:
     for letter in "ar":
         members = imagenet[imagenet["class_id"].isin(class_names.subset(letter))]
         spaces.append(members.assign(label_space=f"imagenet-{letter}"))
-    for space, names in (("cifar10", cifar.NAMES), ("ood16", trials.CATEGORIES)):
+    named = {"cifar10": cifar.NAMES, "ood16": trials.CATEGORIES}
+    named |= {space: authors.names(space) for space in ("cifar100", "banking77", "20news")}
+    named |= {f"hint3-{bot}": hint3.intents(bot) for bot in hint3.BOTS}
+    for space, names in named.items():
         rows = {"label_space": space, "class_id": range(len(names)), "wnid": "", "name": names, "superclass": ""}
         spaces.append(pd.DataFrame(rows))
     return pd.concat(spaces, ignore_index=True)
@@ -188,7 +253,10 @@ NOTES = {
     "imagenet-r": "prediction among its own 200 classes: not comparable with imagenet-val (1000); class counts only",
     "imagenet-sketch": "class 458 (brass): 0 for every CLIP model, n from the total, outside claims; class counts only",
     "cifar10.1-v4": "not balanced",
+    "20news": "the authors' test set: 7,019 of the 7,532 posts; class ids by first appearance in training",
+    "banking77": "class ids by first appearance in training; 40 items a class",
 }
+SPLIT = "a test set of its own: 10,000 of all 60,000 images, drawn anew; class counts only"
 
 
 def _datasets(rows: _Rows) -> pd.DataFrame:
@@ -198,14 +266,28 @@ def _datasets(rows: _Rows) -> pd.DataFrame:
         space, shift_of, note = "imagenet", "imagenet-val", NOTES.get(dataset, "")
         if dataset == "imagenet-r":
             space = "imagenet-r"
-        elif dataset.startswith("cifar10"):
-            space, shift_of = "cifar10", "cifar10"
+        elif dataset.startswith("cifar"):
+            space, shift_of, note = _cifar_facts(dataset)
+        elif dataset in authors.N_ITEMS:
+            space, shift_of = dataset, ""
+        elif dataset.startswith("hint3-"):
+            space, shift_of = dataset.removesuffix("-v2"), ""
+            note = f"{'corrected' if dataset.endswith('-v2') else 'first'} labels; in-scope queries only"
         elif dataset.startswith("ood16/"):
             space, shift_of, note = _trial_facts(dataset)
         if shift_of == dataset:
             shift_of = ""
         table.append((dataset, space, items, classes, shift_of, dataset in per_item, note))
     return pd.DataFrame(table, columns=list(tables.CSV["datasets"]))
+
+
+def _cifar_facts(dataset: str) -> tuple[str, str, str]:
+    space = "cifar100" if dataset.startswith("cifar100") else "cifar10"
+    note = NOTES.get(dataset, "")
+    if "-split-" in dataset:
+        unknown = "; sizes of some classes unknown" if space == "cifar100" else ""
+        return space, "", SPLIT + unknown
+    return space, space, "class counts only" if dataset in ("cifar100",) or "-c/" in dataset else note
 
 
 def _trial_facts(dataset: str) -> tuple[str, str, str]:

@@ -8,7 +8,8 @@ from . import tables
 from .claims import FOUR_FAMILIES
 from .errors import InputError
 
-NAMED_SETS = ("four-families", "networks", "nets45", "clip", "cifar30")
+NAMED_SETS = ("four-families", "networks", "nets45", "clip", "cifar30", "paper-20news", "paper-banking77")
+REPRESENTATIONS = ("bert-base", "bert-tiny", "fasttext", "doc2vec", "tfidf")
 
 
 @cache
@@ -38,6 +39,7 @@ def named(name: str) -> tuple[str, ...]:
     networks: every network of the claims whose answers to the single ImageNet images were published.
     nets45: those of the ImageNet-V2 authors' collection above 0.74 accuracy on ImageNet.
     clip: 21 CLIP models, of which class counts were published. cifar30: the networks tested on CIFAR-10.1.
+    paper-20news, paper-banking77: the authors' 50 runs, which are the same models on both text sets.
     """
     rows = _table()[_table()["in_claims"]]
     if name == "four-families":
@@ -50,7 +52,20 @@ def named(name: str) -> tuple[str, ...]:
         return tuple(rows.index[rows["source"] == "openclip"])
     if name == "cifar30":
         return tuple(rows.index[rows["source"] == "cifar10.1"])
+    if name in ("paper-20news", "paper-banking77"):
+        return tuple(model for representation in REPRESENTATIONS for model in runs(representation))
     raise InputError("models", f"{name}: no such set of models", f"one of {', '.join(NAMED_SETS)}")
+
+
+def runs(representation: str) -> tuple[str, ...]:
+    """The authors' ten runs of one of the `REPRESENTATIONS` of text, 0 to 9.
+
+    >>> runs("bert-tiny")[:2], len(runs("bert-tiny"))
+    (('paper/bert-tiny-0', 'paper/bert-tiny-1'), 10)
+    """
+    if representation not in REPRESENTATIONS:
+        raise InputError("models", f"{representation}: no such representation", f"one of {', '.join(REPRESENTATIONS)}")
+    return tuple(f"paper/{representation}-{run}" for run in range(10))
 
 
 def one_per_family(candidates) -> tuple[str, ...]:

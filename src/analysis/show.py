@@ -53,6 +53,28 @@ def print_claims(rows: pd.DataFrame) -> None:
     out.print("Sets of models: README.md. Reasons and methods: figures/tables/claims.csv")
 
 
+def print_items(items: pd.DataFrame, *, summary: bool = False) -> None:
+    """Print the paper's items, one line a network or pair, and how many numbers have which status (`summary`: these)."""
+    from .paper_page import TITLES, compact
+
+    out, lines = console(), [] if summary else list(compact(items))
+    for item, title in ({} if summary else TITLES).items():
+        own = [line for line in lines if line.item == item]
+        out.print(f"\n[bold]{title}[/]")
+        for names in dict.fromkeys(line.names for line in own):
+            out.print(", ".join(names), style="italic")
+            table = Table(box=None, pad_edge=False)
+            for column in ("data set", "network", "as coded", "corrected", "ours", "status"):
+                table.add_column(column, overflow="fold")
+            for line in own:
+                if line.names == names:
+                    table.add_row(line.dataset, line.model.replace("paper/", ""), *line[4:])
+            out.print(table)
+    counts = ", ".join(f"{count} {status}" for status, count in items["status"].value_counts().items())
+    out.print(f"Numbers of the paper: {counts}")
+    out.print("Sources and unrounded numbers: figures/tables/paper_items.csv; defects: docs/paper.md", style="dim")
+
+
 def print_class(view) -> None:
     """Print what `explore.show_class` found."""
     out = console()

@@ -53,6 +53,7 @@ KEYS = {
     "models": ["model"],
     "datasets": ["dataset"],
     "sources": ["name"],
+    "crs": ["model", "class_id"],
     "published": ["model", "dataset", "labels", "statistic", "source"],
 }
 CSV = {
@@ -80,6 +81,7 @@ CSV = {
         "per_item": bool,
         "note": str,
     },
+    "crs": {"model": str, "class_id": int, "top5": float, "crs": float},
     "sources": {"name": str, "url": str, "sha256": str, "bytes": int, "licence": str, "used_by": str},
     "published": {"model": str, "dataset": str, "labels": str, "statistic": str, "value": float, "source": str},
 }
@@ -222,7 +224,7 @@ def correct(dataset: str, *, models=None, labels: str = "original") -> Correct:
 
 
 def read_csv(name: str, path=None) -> pd.DataFrame:
-    """A declared CSV table (`classes`, `models`, `datasets`, `sources`) with its types; "" is a missing number.
+    """A declared CSV table (a key of `CSV`) with its types; "" is a missing number.
 
     Names such as "NA" or "07" stay text.
     """

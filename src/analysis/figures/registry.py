@@ -21,6 +21,7 @@ TEXT = frozenset(
     model label family model_a label_a family_a model_b label_b family_b models_set who kind
     name pred_name labels dataset title category worst_category set condition shift
     part quantity pair curve scale selection group
+    representation representation_a representation_b statistic setting reading corruption case class
     """.split()  # noqa: SIM905
 )
 METADATA = {"pdf": {"CreationDate": None, "Creator": None, "Producer": None}, "png": {"Software": None}}

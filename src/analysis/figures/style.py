@@ -42,6 +42,15 @@ FAMILY_MARKERS = {
     "Humans": "*",
 }
 OTHER = "#737373"  # every other family
+TEXT_LOOKS = {  # representations of text, by the letters of their names
+    "bertbase": ("#0072B2", "o"),
+    "berttiny": ("#D55E00", "s"),
+    "fasttext": ("#009E73", "^"),
+    "docvec": ("#CC79A7", "D"),
+    "averaged": ("#CC79A7", "D"),  # the same: averaged word vectors
+    "tfidf": ("#E69F00", "v"),
+}
+DATASETS = {"20news": "20 Newsgroups", "banking77": "Banking77", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 NULL = "#BDBDBD"  # what noise alone would give: nulls, floors, naive readings
 NULL_TEXT = "#6B6B6B"  # the same in type, dark enough to read
 INK = "#202020"
@@ -99,6 +108,28 @@ def colour(family: str) -> str:
 def marker(family: str) -> str:
     """The marker of a family, so that no figure depends on colour alone."""
     return FAMILY_MARKERS.get(group(family), "p")
+
+
+def text_look(representation: str) -> dict[str, str]:
+    """Colour and marker of a representation of text, the same in every figure, however its name is written.
+
+    >>> text_look("tf-idf") == text_look("TFIDF"), text_look("bert-base-range")["marker"], text_look("ResNet")["marker"]
+    (True, 'o', 'p')
+    """
+    letters = "".join(letter for letter in representation.lower() if letter.isalpha())
+    for start, (own, mark) in TEXT_LOOKS.items():
+        if letters.startswith(start):
+            return {"color": own, "marker": mark}
+    return {"color": OTHER, "marker": "p"}
+
+
+def dataset(name: str) -> str:
+    """The name of a data set as it is printed.
+
+    >>> dataset("20news"), dataset("another")
+    ('20 Newsgroups', 'another')
+    """
+    return DATASETS.get(name, name)
 
 
 def family_handles(families, **line) -> list[Line2D]:
@@ -174,6 +205,30 @@ def rows_upward(axes: Axes, labels) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
+
+
+def rows_in_sections(axes: Axes, sections) -> dict:
+    """Name the rows of a chart from the top down, under bold headings; the place of each (heading, row).
+
+    Parameters
+    ----------
+    sections : (heading, names of its rows) each; an empty heading takes no row
+    """
+    place, ticks, names = {}, [], []
+    top = 0.0
+    for heading, rows in sections:
+        if heading:
+            ticks, names, top = [*ticks, top], [*names, heading], top + 0.9
+        for row in rows:
+            place[heading, row] = top
+            ticks, names, top = [*ticks, top], [*names, row], top + 1
+        top += 0.2
+    rows_upward(axes, [])
+    axes.set_ylim(top - 0.6, -0.6)
+    for tick, height in zip(axes.set_yticks(ticks, names), ticks, strict=True):
+        if height not in place.values():
+            tick.label1.set_fontweight("bold")
+    return place
 
 
 def ordered(values) -> list:

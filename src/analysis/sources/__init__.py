@@ -16,7 +16,7 @@ import numpy as np
 
 from . import check
 
-READERS = ("imagenetv2", "analysing_relations", "imagenetx", "clip", "cifar", "trials")
+READERS = ("imagenetv2", "analysing_relations", "imagenetx", "clip", "cifar", "trials", "authors", "hint3")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Predictions:
     """What one model answered on the items of one data set.
 
     `pred` is -1 where no answer was given (a person in a trial): wrong, and a confusion with nothing.
+    `label` is -1 where the item belongs to no class (a query out of scope): in no count, in confusions alone.
     `top5` says whether the label is among the five best; `confidence` is the probability of `pred`. None: unknown.
     """
 
@@ -53,13 +54,18 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """How many items of each class one model got right; for sources without items."""
+    """How many items of each class one model got right; for sources without items.
+
+    `n` and `correct` are -1 where they are unknown; `accuracy` is given then, and `items` in the whole data set.
+    """
 
     dataset: str
     model: str
     class_id: np.ndarray
     n: np.ndarray
     correct: np.ndarray
+    accuracy: np.ndarray | None = None
+    items: int | None = None
 
 
 def checked(
