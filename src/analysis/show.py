@@ -54,7 +54,7 @@ def print_claims(rows: pd.DataFrame) -> None:
 
 
 def print_items(items: pd.DataFrame, *, summary: bool = False) -> None:
-    """Print the paper's items, one line a network or pair, and how many numbers have which status (`summary`: these)."""
+    """Print the paper's items, one line a network or pair, and how many numbers have which status: `summary`, these."""
     from .paper_page import TITLES, compact
 
     out, lines = console(), [] if summary else list(compact(items))

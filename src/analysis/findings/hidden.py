@@ -65,8 +65,8 @@ def class_table(names, *, dataset="imagenet-val", labels="original") -> pd.DataF
 def summary(names, *, dataset="imagenet-val", labels="original") -> pd.DataFrame:
     """One row a model: overall accuracy and what the average hides, as read off these items (estimand S).
 
-    Columns: overall and macro accuracy, minimum, p5 and p10 as the paper codes them, worst_q (mean of the q lowest),
-    range, below (classes under 0.5).
+    Columns: overall and macro accuracy, maximum, minimum, p5 and p10 as the paper codes them, worst_q (mean of the q
+    lowest), range, below (classes under 0.5).
     """
     counts = tables.counts(dataset, models=names, labels=labels)
     n, q = shared_n(counts), claims.weak_set_size(len(counts.class_id))
@@ -78,6 +78,7 @@ def summary(names, *, dataset="imagenet-val", labels="original") -> pd.DataFrame
             "family": models.families(counts.models),
             "overall": accuracy.overall_accuracy(k=counts.correct, n=n),
             "macro": accuracy.macro_accuracy(k=counts.correct, n=n),
+            "maximum": np.nanmax(values, axis=1),
             "minimum": np.nanmin(values, axis=1),
             "p5": extremes.percentile_as_coded(values, 5),
             "p10": extremes.percentile_as_coded(values, 10),
