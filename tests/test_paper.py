@@ -273,7 +273,7 @@ def test_command_prints_and_writes(tmp_path, monkeypatch, items):
     monkeypatch.setenv("ANALYSIS_FIGURES_DIR", str(tmp_path))
     done = CliRunner().invoke(cli, ["paper"])
     assert done.exit_code == 0, done.output
-    assert "Table 1" in done.output and "numbers: equal" in done.output
+    assert "Table 1" in done.output and "Numbers of the paper: " in done.output
     written = pd.read_csv(tmp_path / "tables" / "paper_items.csv", keep_default_na=False, na_values={"ours": [""]})
     assert list(written) == paper.COLUMNS and len(written) == len(items)
 

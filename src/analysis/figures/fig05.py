@@ -98,8 +98,8 @@ def _grid_rows(table, width: float) -> list[float]:
         0.8 + style.grid(2, width, 2, 1.8)[0] * (0.4 + 0.19 * (len(table) + 1.1 * table["dataset"].nunique()))
     ),
     caption="What moves the accuracy of a class: standard deviation over training runs and over fresh items, and the"
-    " share of the runs in the variance of one run, with its 95 % interval where the table gives one. Printed: runs to"
-    " average until their variance is a tenth of that of the items. The standard deviations carry no interval.",
+    " share of the runs in the variance of one run. Printed: runs to average until their variance is a tenth of that of"
+    " the items. Estimates without intervals.",
 )
 def draw_fig05_components(table, figure):
     spread, share = style.panels(figure, 2, 2, 1.8, sharey=True)

@@ -33,9 +33,7 @@ def class_table() -> pd.DataFrame:
     )
     clean = tables.counts("cifar10", models=CLEAN_MODELS)
     share = clean.correct.sum(axis=0) / clean.n.sum(axis=0)
-    zero = pd.DataFrame(
-        {"class_id": clean.class_id, "n": clean.n[0], "correct": np.rint(share * clean.n[0]).astype(int)}
-    )
+    zero = pd.DataFrame({"class_id": clean.class_id, "n": clean.n[0], "correct": share * clean.n[0]})
     names = sorted(corrupted["corruption"].unique())
     table = pd.concat([corrupted, *[zero.assign(corruption=name, severity=0) for name in names]], ignore_index=True)
     return _with_intervals(table).sort_values(["corruption", "severity", "class_id"], kind="stable", ignore_index=True)
@@ -95,6 +93,6 @@ def sensitivity() -> pd.DataFrame:
 
 
 def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    low, high = wilson(table["correct"].to_numpy(), table["n"].to_numpy())
+    low, high = wilson(np.rint(table["correct"]).to_numpy(dtype=int), table["n"].to_numpy())
     names = np.array(classes.names("cifar10"))[table["class_id"]]
     return table.assign(name=names, accuracy=table["correct"] / table["n"], low=low, high=high)

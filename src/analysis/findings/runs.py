@@ -61,7 +61,8 @@ def image_ranges(*, rng, simulations: int = 400) -> pd.DataFrame:
         fresh = instability.fresh_item_null(values, n, rng=rng, B=simulations)
         head = {"dataset": dataset, "model": network, "setting": setting, "runs": len(runs)}
         row = _row(head, "recall", instability.class_ranges(values)) | {"flip_mean": np.nan, "flip_max95": np.nan}
-        rows.append(row | {"fresh_mean": fresh.mean.mean, "fresh_max95": fresh.max.high})
+        row |= {"fresh_mean": fresh.mean.mean, "fresh_max95": fresh.max.high}
+        rows.append(row | {"fresh_low": fresh.mean.low, "fresh_high": fresh.mean.high})
     return pd.DataFrame(rows)
 
 
@@ -77,6 +78,18 @@ def components(found: Corpus) -> pd.DataFrame:
         row |= {"coherent": instability.coherent_share(parts, found.n), "classes_moved": int(moved.sum())}
         rows.append(row | {"runs_needed": instability.runs_needed(parts, found.n)})
     return pd.DataFrame(rows)
+
+
+def never_predicted(found: Corpus) -> pd.DataFrame:
+    """Classes that some run never predicts: in how many runs, and lowest, median and highest accuracy over the runs."""
+    rows = []
+    for label, (k, predicted) in zip(REPRESENTATIONS.values(), _counts(found), strict=True):
+        for class_id in np.flatnonzero((predicted == 0).any(axis=0)):
+            values = k[:, class_id] / found.n[class_id]
+            row = {"dataset": found.name, "model": label, "class": found.names[class_id]}
+            row |= {"runs": int((predicted[:, class_id] == 0).sum()), "lowest": values.min()}
+            rows.append(row | {"median": np.median(values), "highest": values.max()})
+    return pd.DataFrame(rows, columns=["dataset", "model", "class", "runs", "lowest", "median", "highest"])
 
 
 def runs_matter(found: Corpus) -> pd.DataFrame:

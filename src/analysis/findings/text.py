@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .. import claims, classes, tables
-from ..measure import accuracy, agreement, extremes, instability, overlap
+from ..measure import accuracy, agreement, extremes, instability, overlap, split
 
 REPRESENTATIONS = {
     "bert-base": "BERT-base",
@@ -147,14 +147,18 @@ def overlaps(found: Corpus, *, rng, splits: int = 40, deals: int = 100) -> pd.Da
     """Overlap of the q weakest classes between runs, mean over pairs of runs, for every pair of representations.
 
     `value` on all items, `disjoint` on halves with its `ceiling`, `sham` in sham classes; `sham_high` is the 97.5 %
-    point of the mean over all pairs of runs.
+    point, over the deals, of the mean over all pairs of that kind (within or across representations).
     """
     flat = found.right.reshape(-1, found.class_id.size)
     total = len(found.names)
     k = np.stack([np.bincount(found.class_id, row, minlength=total) for row in flat])
     full = overlap.expected_overlap(overlap.weak_membership(k / found.n, found.q))
     half = overlap.half_overlap(flat, found.class_id, total, q=found.q, rng=rng, R=splits)
-    sham = overlap.sham_floor(flat, found.class_id, total, q=found.q, rng=rng, R=deals)
+    shams = []
+    for _ in range(deals):
+        dealt, n = split.class_counts(flat, rng.permutation(found.class_id), total)
+        shams.append(overlap.expected_overlap(overlap.weak_membership(dealt / n, found.q)))
+    shams = np.array(shams)
     ceiling = np.sqrt(np.outer(half.ceiling, half.ceiling))
     labels, place = list(REPRESENTATIONS.values()), np.repeat(np.arange(len(REPRESENTATIONS)), RUNS)
     rows = []
@@ -163,9 +167,10 @@ def overlaps(found: Corpus, *, rng, splits: int = 40, deals: int = 100) -> pd.Da
             pairs = (place[:, None] == a) & (place == b) & ~np.eye(len(flat), dtype=bool)
             row = {"dataset": found.name, "pair": labels[a] if a == b else f"{labels[a]} x {labels[b]}"}
             row["kind"] = "within a representation" if a == b else "across representations"
-            parts = {"value": full, "disjoint": half.cross, "sham": sham.overlap, "ceiling": ceiling}
+            parts = {"value": full, "disjoint": half.cross, "sham": shams.mean(axis=0), "ceiling": ceiling}
             row |= {name: matrix[pairs].mean() for name, matrix in parts.items()}
-            row |= {"sham_high": np.quantile(sham.pair_overlap, 0.975), "chance": found.q**2 / total}
+            kind = ((place[:, None] == place) == (a == b)) & ~np.eye(len(flat), dtype=bool)
+            row |= {"sham_high": np.quantile(shams[:, kind].mean(axis=1), 0.975), "chance": found.q**2 / total}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -174,8 +179,8 @@ def hidden_table(found: Corpus, *, rng) -> pd.DataFrame:
     """F4-1, one row a representation: overall accuracy of the runs minus the mean of the q weakest classes.
 
     The weakest are chosen on half of the items and read on the other half, as means of the ten runs; the interval is
-    binomial over the chosen classes. `plug_in` reads them on the items that chose them; `null` is the plug-in gap if
-    all classes were equally hard.
+    binomial over the chosen classes. `plug_in` reads them on the items that chose them; `null` is the plug-in gap of
+    one run if all classes were equally hard, which is wider than for a mean of runs; `minimum` and its null likewise.
     """
     rows = []
     for label, right in zip(REPRESENTATIONS.values(), found.right, strict=True):
@@ -184,7 +189,9 @@ def hidden_table(found: Corpus, *, rng) -> pd.DataFrame:
         null = extremes.null_extremes(found.n, overall, len(found.n), rng, draws=1000, q=found.q)
         row = {"dataset": found.name, "representation": label, "overall": overall, "gap": overall - fit.mean}
         row |= {"low": overall - fit.high, "high": overall - fit.low, "plug_in": overall - fit.plugin}
-        rows.append(row | {"null": overall - null["worst_q"].mean})
+        row |= {"null": overall - null["worst_q"].mean}
+        means = np.bincount(found.class_id, right.mean(axis=0), minlength=len(found.n)) / found.n
+        rows.append(row | {"minimum": means.min(), "null_minimum": null["minimum"].mean})
     return pd.DataFrame(rows)
 
 
@@ -220,6 +227,7 @@ def claim_rows(found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.D
         low, high = np.nanquantile(drawn[:, inside].mean(axis=1), [0.025, 0.975])
         verdict, reason = claims.judge("F4-2", [(low, high)], n_classes=total)
         lowest = " x ".join(pairs[int(r.argmin())])
+        close = _borderline(drawn[:, inside].mean(axis=1), claims.RULES["F4-2"]["parts"][0]["mei"])
         row = claims.row(
             "F4-2",
             **about,
@@ -231,10 +239,21 @@ def claim_rows(found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.D
             naive=np.mean([values.loc[pair, "raw"] for pair in pairs]),
             n_models=len(kept),
             verdict=verdict,
-            reason="; ".join(filter(None, [reason, f"lowest pair {lowest} {r.min():.3f}"])),
+            reason="; ".join(filter(None, [reason, f"lowest pair {lowest} {r.min():.3f}", close])),
         )
         rows.append(row)
     return rows
+
+
+def _borderline(draws: np.ndarray, mei: float, parts: int = 20) -> str:
+    """A warning where the end of an interval lies within twice its simulation error of the smallest effect."""
+    ends = np.nanquantile(draws, [0.025, 0.975])
+    errors = np.array([np.nanquantile(part, [0.025, 0.975]) for part in np.array_split(draws, parts)]).std(axis=0)
+    errors = errors / np.sqrt(parts)
+    near = int(np.abs(ends - mei).argmin())
+    if abs(ends[near] - mei) > 2 * errors[near]:
+        return ""
+    return f"borderline: the end {ends[near]:.4f} lies within the simulation error {2 * errors[near]:.4f} of {mei}"
 
 
 # HINT3: queries of real users to three bots, answered by five systems; `-v2` are the labels that were corrected later.
@@ -262,6 +281,7 @@ def real_queries() -> pd.DataFrame:
                 "system": model.removeprefix("hint3/"),
                 "queries": n.sum(),
                 "classes": int((n > 0).sum()),
+                "median n": np.median(n[n > 0]),
             }
             row |= {"accuracy": k.sum() / n.sum(), "corrected": k2.sum() / n2.sum(), "weak": len(weak)}
             row["weak_corrected"] = int((accuracy.class_accuracy(k=k2, n=n2) < 0.5).sum())
