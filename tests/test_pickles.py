@@ -132,7 +132,15 @@ def in_frame(value) -> pd.DataFrame:
 TOUCH = "touch CANARY"
 VALID = pickle.dumps(made_frame(), protocol=5)
 LOADED = b"\x80\x04"
+# A frame that ends inside a text: the loader drops the rest of it and reads on where the scan saw another text.
+SMUGGLED = (
+    b"\x80\x04\x95" + struct.pack("<Q", 7) + b"X\x04\0\0\0ab" + b"cd" + b"C\x06r" + struct.pack("<I", 1 << 26) + b".."
+)
 HOSTILE = {
+    "instructions behind a lying frame": SMUGGLED,
+    "texts that grow as an array": pickle.dumps(
+        pd.DataFrame({"model": pd.Series(["x" * 1000] + ["y"] * 60_000, dtype=object)})
+    ),
     "os.system": pickle.dumps(Call(os.system, TOUCH)),
     "eval": pickle.dumps(Call(eval, "open('CANARY', 'w')")),
     "os.system in protocol 2": pickle.dumps(Call(os.system, TOUCH), protocol=2),

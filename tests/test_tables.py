@@ -89,6 +89,9 @@ def test_only_models_that_answered_every_item_have_correctness(data):
         ({"correct": [-1, 3, 0, 7]}, "correct outside"),
         ({"correct_top5": 11}, "correct_top5 outside"),
         ({"class_id": 0}, "occurs twice"),
+        ({"class_id": [-1, 1, 0, 1]}, "negative"),
+        ({"n": None}, "no number of items"),
+        ({"model": [None, "a/x", "a/y", "a/y"]}, "missing in a row"),
         ({"confidence_sum": 10.5}, "confidences"),
         ({"correct": None, "accuracy": 1.5}, "accuracy"),
     ],
@@ -168,9 +171,11 @@ def test_your_own_table_joins_the_shipped_one_and_its_faults_are_yours(data):
     tables.write_counts(counts_frame(), data / "class_counts.parquet")
     tables.write_counts(counts_frame(model=["b/x", "b/x", "b/y", "b/y"]), paths.own() / "class_counts.parquet")
     assert tables.counts("imagenet-val").models == ("a/x", "a/y", "b/x", "b/y")
-    tables.write_counts(counts_frame(), paths.own() / "class_counts.parquet")
-    with pytest.raises(InputError, match="occurs twice"):
-        tables.read_counts()
+    # Another class of a shipped model is no second row of one key, yet it would change that model's numbers.
+    for own in (counts_frame(), counts_frame(class_id=[7, 8, 7, 8])):
+        tables.write_counts(own, paths.own() / "class_counts.parquet")
+        with pytest.raises(InputError, match="among the shipped rows"):
+            tables.read_counts()
     files.write_bytes(paths.own() / "class_counts.parquet", b"PAR1")
     with pytest.raises(InputError, match="damaged"):
         tables.read_counts()

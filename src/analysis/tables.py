@@ -10,6 +10,7 @@ What a user predicted on their own machine lies in `data/own/` in the same forms
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,6 +207,8 @@ def correct(dataset: str, *, models=None, labels: str = "original") -> Correct:
     suffix = "" if labels == "original" else f".{labels}"
     name = f"correct/{family(dataset)}{suffix}.parquet"
     shipped = [path for path in (paths.data() / name, paths.own() / name) if path.exists()]
+    if name in _locked() and not (paths.data() / name).exists():
+        raise _fault(paths.data() / name, "missing")
     parts = [_read_correct(path, dataset) for path in shipped]
     parts = [part for part in parts if len(part)]
     if not parts:
@@ -214,6 +217,8 @@ def correct(dataset: str, *, models=None, labels: str = "original") -> Correct:
     for extra in parts[1:]:
         if set(extra.index) != set(first.index) or not (extra["class_id"] == first["class_id"][extra.index]).all():
             raise InputError("items", f"data/own/{name}: items of {dataset} differ from the shipped ones")
+        if again := set(extra.columns) & set(first.columns) - {"class_id"}:
+            raise InputError("items", f"data/own/{name}: {some(sorted(again))} is among the shipped models")
         first = first.join(extra.drop(columns="class_id"))
     answers = first.drop(columns="class_id")
     answers = answers.loc[:, answers.notna().all()]
@@ -318,26 +323,38 @@ def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
 _hashed: dict[Path, tuple] = {}
 
 
+def _locked() -> dict:
+    """What `PROVENANCE.json` lists; nothing where it cannot be read, which `_check_lock` then reports."""
+    try:
+        return json.loads((paths.data() / "PROVENANCE.json").read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def _check_lock(path: Path) -> None:
     """A file that `PROVENANCE.json` of its folder lists has the sha256 that stands there.
 
     Page checksums cover the pages of a Parquet file but not its footer, where one flipped bit can rename a column,
     hide rows from a filter or make the reader hang: so the whole file is hashed before it is parsed, once a process.
     """
-    root = paths.own() if path.is_relative_to(paths.own()) else paths.data()
+    path = path.resolve()
+    root, own = paths.data().resolve(), path.is_relative_to(paths.own().resolve())
+    # Tables of one's own have no lock, nor has the list of sources, which is the lock of the published files.
+    if own or not path.is_relative_to(root) or not path.is_file() or path.name == "sources.csv":
+        return
     lock = root / "PROVENANCE.json"
-    if not (path.is_file() and path.is_relative_to(root) and lock.is_file()):
-        return
+    if not lock.exists() and root != (paths.ROOT / "data").resolve():
+        return  # a folder of tables that somebody made, not the shipped one
     try:
-        made = json.loads(lock.read_text(encoding="utf-8"))["files"].get(path.relative_to(root).as_posix())
-    except (ValueError, KeyError, AttributeError):
-        raise _fault(lock, "not readable") from None
-    if made is None:
-        return
+        digest = json.loads(lock.read_text(encoding="utf-8"))["files"][path.relative_to(root).as_posix()]["sha256"]
+    except OSError:
+        raise _fault(lock, "missing or not readable") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _fault(lock, f"does not list {path.relative_to(root).as_posix()}") from None
     status = path.stat()
-    stamp = (made["sha256"], status.st_size, status.st_mtime_ns, status.st_ino)
+    stamp = (digest, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     if _hashed.get(path) != stamp:
-        if files.sha256(path) != made["sha256"]:
+        if files.sha256(path) != digest:
             raise _fault(path, f"its sha256 is not the one of {lock.name}")
         _hashed[path] = stamp
 
@@ -353,9 +370,15 @@ def _both(kind: str, models, **equal) -> pd.DataFrame:
         frame = _plain(_read_parquet(path, kind, filters).to_pandas())
         _check(frame, kind, path)
         frames.append(frame)
-    joined = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    _check_keys(joined, KEYS[kind], found[-1])
-    return joined
+    if len(frames) == 1:
+        return frames[0]
+    # A shipped model is not added to: its numbers would change without a word.
+    about = [name for name in ("dataset", "labels", "model") if name in frames[0]]
+    shipped = _plain(pq.read_table(found[0], columns=about).to_pandas()).drop_duplicates()
+    both = frames[1][about].drop_duplicates().merge(shipped)
+    if len(both):
+        raise _fault(found[1], f"{' '.join(both.iloc[0])}: is among the shipped rows")
+    return pd.concat(frames, ignore_index=True)
 
 
 def _read_correct(path: Path, dataset: str) -> pd.DataFrame:
@@ -375,6 +398,13 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 def _check(frame: pd.DataFrame, kind: str, path: Path) -> None:
     _check_keys(frame, KEYS[kind], path)
     if kind == "class_counts":
+        if (frame["class_id"] < 0).any() or (frame["n"] < 0).any() or (frame["predicted"] < 0).any():
+            raise _fault(path, "a class id or a count is negative")
+        if (frame["correct"].notna() & frame["n"].isna()).any():
+            raise _fault(path, "a row has right answers but no number of items")
+        ratio = frame["correct"] / frame["n"].where(frame["n"] > 0)
+        if ((ratio - frame["accuracy"]).abs() > 1e-9).any():
+            raise _fault(path, "an accuracy is not correct / n")
         for column in ("correct", "correct_top5"):
             bad = frame[(frame[column] < 0) | (frame[column] > frame["n"])]
             if len(bad):
@@ -391,6 +421,8 @@ def _check(frame: pd.DataFrame, kind: str, path: Path) -> None:
 
 
 def _check_keys(frame: pd.DataFrame, key: list[str], path: Path) -> None:
+    if frame[key].isna().any(axis=None):
+        raise _fault(path, f"{' or '.join(key)} is missing in a row")
     twice = frame.duplicated(key)
     if twice.any():
         row = frame.loc[twice.idxmax(), key]
@@ -402,8 +434,11 @@ def _cast(column: pd.Series, kind: type) -> pd.Series:
         return column
     if kind is bool:
         return column.map(lambda text: {"true": True, "false": False}[text.lower()]).astype(bool)
+    form = "-?[0-9]{1,18}" if kind is int else r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?"
+    if not column.map(lambda text: text == "" or bool(re.fullmatch(form, text))).all():
+        raise ValueError("not a number")
     number = column.map(lambda text: math.nan if text == "" else kind(text))
-    if np.isinf(number).any() or (number.isna() & (column != "")).any():
+    if np.isinf(number.astype(float)).any():
         raise ValueError("not a number")
     return number if kind is float or number.isna().any() else number.astype("int64")
 

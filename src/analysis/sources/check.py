@@ -7,6 +7,7 @@ blocks), columns stored best-last leave the classes intact.
 """
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -206,8 +207,7 @@ def read_rows(path, *, columns=None, header=None, where: str, fault=IntegrityErr
 
 def to_int(column, *, what: str, where: str, fault=IntegrityError) -> np.ndarray:
     """A text column as int64; "1.0", "" and "NaN" are refused."""
-    try:
-        return np.array([int(value) for value in column], dtype=np.int64)
-    except (ValueError, OverflowError):
-        row = next(number for number, value in enumerate(column) if not value.strip().lstrip("-").isdigit())
-        raise fault("table", f"{where} row {row}: {what} is not an integer") from None
+    for row, value in enumerate(column):
+        if not re.fullmatch("-?[0-9]{1,18}", str(value)):
+            raise fault("table", f"{where} row {row}: {what} is not an integer")
+    return np.array([int(value) for value in column], dtype=np.int64)

@@ -21,6 +21,7 @@ import sys
 
 LARGEST_FILE = 100 << 20  # no file of a repository on GitHub is larger
 LARGEST_AXIS = 10**7
+MOST_CELLS, MOST_LETTERS = 20_000_000, 50_000_000  # of a frame; of a column of texts: rows times the longest
 MEMORY, SECONDS = 2 << 30, 60
 
 OPCODES = {
@@ -212,7 +213,9 @@ class Frame(Standin):
         """Column name -> values."""
         names, rows = self.manager.axes
         need(names.values is not None and all(type(name) is str for name in names.values), "a column has no name")
+        need(all(len(name) <= 100 and name.isprintable() for name in names.values), "a column name is not printable")
         need(len(set(names.values)) == names.size, "two columns have one name")
+        need(rows.size * names.size <= MOST_CELLS, "a frame is too large")
         found = {}
         for block in self.manager.blocks:
             need(block.array.shape[1] == rows.size, "a column has another length than the frame")
@@ -248,9 +251,17 @@ NAMES = {
 
 def scan(content: bytes) -> None:
     """Refuse a pickle by its opcodes, before anything of it is loaded."""
-    memo, end = 0, 0
+    memo, end, last, edge = 0, 0, 0, None
     for opcode, argument, position in pickletools.genops(content):
         need(opcode.name in OPCODES, "an instruction that no data frame needs")
+        # Where a frame ends inside an instruction the loader reads on elsewhere than this scan does.
+        if edge is not None:
+            need(not last < edge < position, "a frame that ends inside an instruction")
+            edge = None if position >= edge else edge
+        if opcode.name == "FRAME":
+            need(edge is None, "a frame in a frame")
+            edge = position + 9 + argument
+        last = position
         if opcode.name == "PROTO":
             need(position == 0 and 2 <= argument <= 5, "an unknown protocol")
         elif opcode.name == "GLOBAL":
@@ -262,6 +273,7 @@ def scan(content: bytes) -> None:
             memo += 1
         end = position + 1
     need(end == len(content), "bytes behind its end")
+    need(edge is None or edge == end, "a frame that ends inside an instruction")
 
 
 class Reader(pickle.Unpickler):
@@ -308,6 +320,8 @@ def described(values) -> dict:
         need(all(map(math.isfinite, values)), "a number is not finite")
     if kind == "s":
         need(all(len(value) <= 1000 and value.isprintable() for value in values), "a text is not printable")
+        # As an array every text takes the room of the longest.
+        need(max(map(len, values)) * len(values) <= MOST_LETTERS, "its texts are too long")
     return {"kind": kind, "values": values}
 
 

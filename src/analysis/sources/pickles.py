@@ -75,5 +75,5 @@ def _arrays(line: bytes) -> dict[str, np.ndarray] | str:
         return {
             name: np.array(column["values"], dtype=DTYPES[column["kind"]]) for name, column in answer["columns"].items()
         }
-    except OverflowError:
-        return "a number is too large"
+    except (OverflowError, MemoryError):
+        return "a number or a column is too large"
