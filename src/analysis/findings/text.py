@@ -8,17 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import claims, classes, tables
+from .. import claims, classes, models, tables
 from ..measure import accuracy, agreement, extremes, instability, overlap, split
 
-REPRESENTATIONS = {
-    "bert-base": "BERT-base",
-    "bert-tiny": "BERT-tiny",
-    "fasttext": "fastText",
-    "doc2vec": "averaged vectors",
-    "tfidf": "tf-idf",
-}
-RUNS = 10
+LABELS = ("BERT-base", "BERT-tiny", "fastText", "averaged vectors", "tf-idf")
+REPRESENTATIONS = dict(zip(models.REPRESENTATIONS, LABELS, strict=True))
+RUNS = models.RUNS
 PUBLISHED = {"bert-tiny": 1}  # the run that the published tables take; run 0 of the others
 
 
@@ -48,12 +43,12 @@ def model_id(representation: str, run: int) -> str:
     >>> model_id("tfidf", 3)
     'paper/tfidf-3'
     """
-    return f"paper/{representation}-{run}"
+    return models.runs(representation)[run]
 
 
 def corpus(name: str) -> Corpus:
     """All 50 runs on `banking77` or `20news`."""
-    wanted = [model_id(representation, run) for representation in REPRESENTATIONS for run in range(RUNS)]
+    wanted = models.named(f"paper-{name}")
     answers = tables.correct(name, models=wanted)
     right = answers.right.reshape(len(REPRESENTATIONS), RUNS, -1)
     total = len(answers.classes)
@@ -220,7 +215,7 @@ def claim_rows(found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.D
     labels = list(REPRESENTATIONS.values())
     first, second = np.triu_indices(len(labels), 1)
     values = table.set_index(["representation_a", "representation_b"])
-    for models, kept in ((name, labels), (f"{name}-without-bert-tiny", [one for one in labels if one != "BERT-tiny"])):
+    for chosen, kept in ((name, labels), (f"{name}-without-bert-tiny", [one for one in labels if one != "BERT-tiny"])):
         inside = np.array([labels[a] in kept and labels[b] in kept for a, b in zip(first, second, strict=True)])
         pairs = [(labels[a], labels[b]) for a, b in zip(first[inside], second[inside], strict=True)]
         r = np.array([values.loc[pair, "corrected"] for pair in pairs])
@@ -231,7 +226,7 @@ def claim_rows(found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.D
         row = claims.row(
             "F4-2",
             **about,
-            models=models,
+            models=chosen,
             effect=r.mean(),
             ci_low=low,
             ci_high=high,
