@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help reproduce _reproduce figures lab test test-quick lint format bench data tables readme lock clean FORCE
+.PHONY: help reproduce _reproduce figures lab predictions text test test-quick lint format bench data tables readme lock clean FORCE
 
 PY := .venv/bin/python
 UV := $(PY) -m uv --quiet
@@ -31,6 +31,8 @@ UV_TOOL := .venv/stamps/uv-$(call key,requirements/uv.txt)
 BASE := .venv/stamps/base-$(call key,pyproject.toml requirements/base.txt)
 DEV := .venv/stamps/dev-$(call key,pyproject.toml requirements/dev.txt)
 LAB := .venv/stamps/lab-$(call key,pyproject.toml requirements/lab.txt)
+INFERENCE := .venv/stamps/inference-$(call key,pyproject.toml requirements/inference.txt)
+RAY := .venv/stamps/ray-$(call key,pyproject.toml requirements/ray.txt)
 # A .venv whose Python is gone (upgraded, other machine) is made again.
 $(shell [ -x $(PY) ] || rm -rf .venv/stamps)
 
@@ -50,12 +52,18 @@ $(UV_TOOL):
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@mkdir -p $(@D) && touch $@
 
+# TORCH=cpu, cu126, auto ... puts another build of torch in place of the locked one (see `uv help pip install`,
+# --torch-backend): smaller, or right for the driver, but without a hash.
 .venv/stamps/%: | $(UV_TOOL)
 	@tier=$(firstword $(subst -, ,$*)); echo "environment: packages of requirements/$$tier.txt" >&2; \
 	$(INSTALL) --require-hashes -r requirements/$$tier.txt && \
+	{ [ -z "$(TORCH)" ] || ! grep -q '^torch==' requirements/$$tier.txt || { \
+	  echo "environment: torch for $(TORCH), without a hash" >&2; \
+	  $(INSTALL) --reinstall --torch-backend $(TORCH) \
+	    $$(grep -oE '^(torch|torchvision)==[^ ]+' requirements/$$tier.txt); }; } && \
 	$(INSTALL) --no-deps --editable . && rm -f .venv/stamps/$$tier-* && touch $@
 
-$(DEV) $(LAB): | $(BASE)
+$(DEV) $(LAB) $(INFERENCE) $(RAY): | $(BASE)
 
 # ---- Use ----------------------------------------------------------------------------------------------------------
 
@@ -104,9 +112,18 @@ figures: | $(BASE) ## draw every figure again from its CSV, without running a no
 lab: | $(LAB) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --notebook-dir=. $(LAB_ARGS)
 
+# The paper's four networks on the images of ImageNet; MODELS, DATASETS and ARGS choose others (docs/imagenet.md).
+MODELS ?= paper
+DATASETS ?= imagenet-val
+predictions: | $(INFERENCE) ## run networks over image folders: make predictions IMAGES=/path/to/imagenet
+	@$(PY) -m analysis predict --models $(MODELS) --datasets $(DATASETS) $(if $(IMAGES),--images "$(IMAGES)") $(ARGS)
+
+text: | $(INFERENCE) ## train the text classifiers again whose results are shipped
+	@$(PY) -m analysis text --shipped $(ARGS)
+
 # ---- Check --------------------------------------------------------------------------------------------------------
 
-test: | $(DEV) ## run all tests
+test: | $(DEV) $(RAY) ## run all tests (installs torch: 5 GB)
 	@$(PY) -m pytest
 
 test-quick: | $(DEV) ## run the tests that need no torch
@@ -121,8 +138,8 @@ format: | $(DEV) ## format the code, strip the notebooks
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
 	@$(if $(wildcard notebooks/*.ipynb),$(PY) -m nbstripout notebooks/*.ipynb)
 
-bench: | $(DEV) ## time the measures beside other libraries
-	@$(PY) -m analysis bench
+bench: | $(DEV) $(INFERENCE) ## time measures, inference and text beside other libraries
+	@$(PY) -m analysis bench $(ARGS)
 
 # ---- Make again ---------------------------------------------------------------------------------------------------
 
@@ -157,7 +174,8 @@ lock: | $(UV_TOOL) ## write requirements/*.txt again from pyproject.toml (UPGRAD
 	@$(COMPILE) pyproject.toml -o requirements/base.txt >/dev/null
 	@$(COMPILE) pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt >/dev/null
 	@$(COMPILE) pyproject.toml --group lab -c requirements/dev.txt -o requirements/lab.txt >/dev/null
-	@$(COMPILE) pyproject.toml --group inference -c requirements/lab.txt -o requirements/inference.txt >/dev/null
+	@$(COMPILE) pyproject.toml --group dev --group inference -c requirements/lab.txt -o requirements/inference.txt >/dev/null
+	@$(COMPILE) pyproject.toml --group dev --group inference --group ray -c requirements/inference.txt -o requirements/ray.txt >/dev/null
 
 clean: ## remove figures and executed notebooks (the environment stays)
 	@rm -rf build && find figures -mindepth 1 ! -name README.md -delete 2>/dev/null || :

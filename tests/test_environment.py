@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from analysis.paths import ROOT
 
-TIERS = ("base", "dev", "lab", "inference")
+TIERS = ("base", "dev", "lab", "inference", "ray")
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
