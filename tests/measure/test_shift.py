@@ -8,6 +8,7 @@ from analysis.measure.shift import (
     bootstrap_shift,
     mirror_contrast,
     naive_contrast,
+    paired_shift,
     sd_ratio,
     shift_contrast,
     shift_level,
@@ -193,3 +194,49 @@ def test_what_cannot_be_formed_is_nan_or_declared():
         shift_level(**(flat | {"ks": [1, 2]}))
     with pytest.raises(ValueError, match="1 classes have two items"):
         shift_level(**(flat | {"nc": [10, 10, 10], "ns": [10, 1, 1], "ks": [1, 1, 1]}))
+
+
+def paired(seed, p_clean, p_shift, n=20, conditions=3):
+    """Clean and changed answers to the same items, as alike as two Bernoulli variables of these rates can be."""
+    rng = np.random.default_rng(seed)
+    class_id = np.repeat(np.arange(p_clean.size), n)
+    level = rng.random(class_id.size)  # one difficulty an item: what is right when changed was right before
+    rows = [level < p_clean[class_id]] + [level < p_shift[class_id]] * conditions
+    return np.array(rows), class_id
+
+
+def test_same_items_share_noise_that_paired_shift_takes_off():
+    """Unrelated true rates: read on the same items, noise alone correlates them; taken off, nothing is left."""
+    clean, changed = rates(3, classes=2000, r=0.0)
+    changed = np.minimum(changed, clean)
+    right, class_id = paired(4, clean, changed)
+    truth = np.corrcoef(clean, changed)[0, 1]
+    found = paired_shift(right, class_id, 2000, q=100, rng=np.random.default_rng(0), draws=20, R=2)
+    counts_, n = class_counts(right, class_id, 2000)
+    as_if_apart = shift_level(kc=counts_[0], nc=n, ks=counts_[1], ns=n).corrected[0]
+    assert found.corrected_r == pytest.approx(np.full(3, truth), abs=0.05)
+    assert as_if_apart > truth + 0.1
+    assert found.corrected_r_draws.mean() == pytest.approx(truth, abs=0.05)
+
+
+def test_paired_contrast_of_a_constant_drop_is_nothing_and_of_a_harsher_one_is_found():
+    clean, _ = rates(5, classes=1000)
+    clean = np.clip(clean, 0.2, None)
+    for extra, expected in ((0.0, 0.0), (0.1, 0.1)):
+        weak = clean < np.quantile(clean, 0.3)
+        right, class_id = paired(6, clean, clean - 0.05 - extra * weak)
+        found = paired_shift(right, class_id, 1000, q=50, rng=np.random.default_rng(1), draws=50, R=4)
+        assert found.contrast.points.mean() == pytest.approx(expected * 0.75, abs=0.03)
+        low, high = np.quantile(found.contrast_draws[:, 0], [0.025, 0.975])
+        assert low < found.contrast.points.mean() < high
+
+
+@pytest.mark.parametrize("q", [0, 3])
+def test_paired_shift_refuses_an_impossible_q(q):
+    with pytest.raises(ValueError, match="q is"):
+        paired_shift(np.ones((2, 6), bool), np.repeat([0, 1, 2], 2), 3, q=q, rng=np.random.default_rng(0))
+
+
+def test_paired_shift_refuses_a_class_of_one_item():
+    with pytest.raises(ValueError, match="two items"):
+        paired_shift(np.ones((2, 3), bool), np.array([0, 0, 1]), 2, q=1, rng=np.random.default_rng(0))

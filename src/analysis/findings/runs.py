@@ -32,7 +32,7 @@ def text_ranges(found: Corpus, *, rng, simulations: int = 400) -> pd.DataFrame:
     there. The nulls are those of recall.
     """
     rows, total = [], len(found.names)
-    for label, right, (k, predicted) in zip(REPRESENTATIONS.values(), found.right, _counts(found), strict=True):
+    for label, right, (k, predicted) in zip(found.labels, found.right, _counts(found), strict=True):
         flip = instability.flip_null_range(right, found.class_id, total, rng=rng, B=simulations)
         fresh = instability.fresh_item_null(k, found.n, rng=rng, B=simulations)
         null = {"flip_mean": flip.mean.mean, "flip_max95": flip.max.high}
@@ -69,7 +69,7 @@ def image_ranges(*, rng, simulations: int = 400) -> pd.DataFrame:
 def components(found: Corpus) -> pd.DataFrame:
     """Where the variance of a class accuracy lies: between runs or between items; one row a representation."""
     rows = []
-    for label, right in zip(REPRESENTATIONS.values(), found.right, strict=True):
+    for label, right in zip(found.labels, found.right, strict=True):
         parts = instability.run_components(right, found.class_id, len(found.names))
         spread = instability.run_spread(parts, found.n)
         moved = instability.shift_test(right, found.class_id, len(found.names)).adjusted < 0.05
@@ -83,7 +83,7 @@ def components(found: Corpus) -> pd.DataFrame:
 def never_predicted(found: Corpus) -> pd.DataFrame:
     """Classes that some run never predicts: in how many runs, and lowest, median and highest accuracy over the runs."""
     rows = []
-    for label, (k, predicted) in zip(REPRESENTATIONS.values(), _counts(found), strict=True):
+    for label, (k, predicted) in zip(found.labels, _counts(found), strict=True):
         for class_id in np.flatnonzero((predicted == 0).any(axis=0)):
             values = k[:, class_id] / found.n[class_id]
             row = {"dataset": found.name, "model": label, "class": found.names[class_id]}
@@ -95,7 +95,7 @@ def never_predicted(found: Corpus) -> pd.DataFrame:
 def runs_matter(found: Corpus) -> pd.DataFrame:
     """Mean class range over all subsets of 2 to 10 runs: a range grows with the number of runs."""
     rows = []
-    for label, (k, _) in zip(REPRESENTATIONS.values(), _counts(found), strict=True):
+    for label, (k, _) in zip(found.labels, _counts(found), strict=True):
         for size in range(2, RUNS + 1):
             mean = instability.subset_ranges(k, found.n, size=size).mean
             rows.append({"dataset": found.name, "model": label, "runs": size, "mean_range": float(mean)})

@@ -28,6 +28,7 @@ class Shift:
     models: str
     without: tuple[int, ...] = ()
     in_claims: bool = True
+    unit: str = "network"  # what a row of the counts is
 
 
 V2 = ("matched-frequency", "threshold-0.7", "top-images")
@@ -70,7 +71,11 @@ def pair_counts(about: Shift, names=None) -> tuple[tuple[str, ...], np.ndarray, 
 
 def measure(about: Shift, *, rng, draws: int = 400, splits: int = 20) -> Shifted:
     """Level, loss on three scales, mirror and spread of one shift, with class-bootstrap draws (G)."""
-    names, class_id, pair = pair_counts(about)
+    return estimate(about, *pair_counts(about), rng=rng, draws=draws, splits=splits)
+
+
+def estimate(about: Shift, names, class_id, pair: dict, *, rng, draws: int = 400, splits: int = 20) -> Shifted:
+    """`measure` for counts at hand: `pair` as `pair_counts` gives it."""
     q = claims.weak_set_size(len(class_id))
     return Shifted(
         about=about,
@@ -213,11 +218,11 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
             continue
         total = len(one.class_id)
         about = {"dataset": one.about.shifted, "labels": "original", "models": one.about.models}
-        about |= {"n_classes": total, "n_models": len(one.models)}
+        about |= {"n_classes": total, "n_models": len(set(one.models))}
         low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
         verdict, reason = claims.judge("F3L", [(low, high)], n_classes=total)
         level = one.level
-        text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}; lowest network {level.corrected.min():.2f}"
+        text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}; lowest {one.about.unit} {level.corrected.min():.2f}"
         values = {"effect": level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
         text = "; ".join(filter(None, [reason, text, _lost(one.draws.corrected_r)]))
         rows.append(claims.row("F3L", **about, **values, naive=level.raw.mean(), verdict=verdict, reason=text))
@@ -236,8 +241,10 @@ def _loss_row(one: Shifted, about: dict, place: int, scale: str) -> dict:
     parts = [
         reason,
         f"mirror (weak on shifted data) {mirror:+.3f} [{mirror_low:+.3f}, {mirror_high:+.3f}]",
-        f"median network {np.median(getattr(one.contrast, scale)):+.3f}",
-        f"naive undefined: {undefined} of {len(naive)} networks have clean accuracy 0 there" if undefined else "",
+        f"median {one.about.unit} {np.median(getattr(one.contrast, scale)):+.3f}",
+        f"naive undefined: {undefined} of {len(naive)} {one.about.unit}s have clean accuracy 0 there"
+        if undefined
+        else "",
         _lost(one.draws.contrast[:, place]),
     ]
     values = {"effect": value, "ci_low": low, "ci_high": high, "null": 0.0, "naive": naive.mean()}

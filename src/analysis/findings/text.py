@@ -1,6 +1,7 @@
-"""F4: the same questions of text classifiers, from the authors' own predictions: 5 representations, 10 runs each.
+"""F4: the same questions of text classifiers: the authors' own predictions (5 representations, 10 runs each) and ours.
 
-A model id here is `paper/<representation>-<run>`. Runs answer the same items, so a run mean is a share of runs.
+A model id is `paper/<representation>-<run>`, or `text/<classifier>-<run>` where it was trained here. Runs answer the
+same items, so a run mean is a share of runs.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,23 @@ LABELS = ("BERT-base", "BERT-tiny", "fastText", "averaged vectors", "tf-idf")
 REPRESENTATIONS = dict(zip(models.REPRESENTATIONS, LABELS, strict=True))
 RUNS = models.RUNS
 PUBLISHED = {"bert-tiny": 1}  # the run that the published tables take; run 0 of the others
+OURS = {
+    "tfidf-mlp": "tf-idf + MLP",
+    "tfidf-svm": "tf-idf + SVM",
+    "vectors-mlp": "MiniLM word vectors",
+    "fasttext": "fastText (ours)",
+    "sentence-lr": "MiniLM sentences",
+    "minilm": "MiniLM fine-tuned",
+}
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Answers of all runs on one corpus: `right` bool (representations, runs, items), classes as 0 to K - 1."""
+    """Answers of all runs on one corpus: `right` bool (runs, items) of each representation, classes as 0 to K - 1."""
 
     name: str
-    right: np.ndarray
+    labels: tuple[str, ...]
+    right: tuple[np.ndarray, ...]
     class_id: np.ndarray
     names: np.ndarray
     q: int
@@ -30,7 +40,7 @@ class Corpus:
     @property
     def means(self) -> np.ndarray:
         """Share of runs that are right, (representations, items)."""
-        return self.right.mean(axis=1)
+        return np.stack([right.mean(axis=0) for right in self.right])
 
     @property
     def n(self) -> np.ndarray:
@@ -47,13 +57,27 @@ def model_id(representation: str, run: int) -> str:
 
 
 def corpus(name: str) -> Corpus:
-    """All 50 runs on `banking77` or `20news`."""
-    wanted = models.named(f"paper-{name}")
-    answers = tables.correct(name, models=wanted)
-    right = answers.right.reshape(len(REPRESENTATIONS), RUNS, -1)
-    total = len(answers.classes)
-    names = np.array(classes.names(name))[answers.classes]
-    return Corpus(name, right, answers.class_index, names, claims.weak_set_size(total))
+    """All 50 runs of the authors on `banking77` or `20news`."""
+    return _corpus(name, {label: models.runs(one) for one, label in REPRESENTATIONS.items()})
+
+
+def own_corpus(name: str, *, beside: bool = False) -> Corpus:
+    """The runs of this project on a corpus; with `beside`, the authors' runs first (Banking77 and 20 Newsgroups)."""
+    known = models.table().index
+    ours = {label: [one for one in known if one.rpartition("-")[0] == f"text/{kind}"] for kind, label in OURS.items()}
+    have = set(tables.read_counts(dataset=name)["model"])
+    ours = {label: tuple(sorted(set(runs) & have)) for label, runs in ours.items()}
+    theirs = {label: models.runs(one) for one, label in REPRESENTATIONS.items()} if beside else {}
+    return _corpus(name, theirs | {label: runs for label, runs in ours.items() if runs})
+
+
+def _corpus(name: str, runs: dict[str, tuple[str, ...]]) -> Corpus:
+    answers = tables.correct(name, models=[model for some in runs.values() for model in some])
+    ends = np.cumsum([len(some) for some in runs.values()])[:-1]
+    space = tables.read_csv("datasets").set_index("dataset").loc[name, "label_space"]
+    names = np.array(classes.names(space))[answers.classes]
+    right = tuple(np.split(answers.right, ends))
+    return Corpus(name, tuple(runs), right, answers.class_index, names, claims.weak_set_size(len(answers.classes)))
 
 
 def run_table(name: str) -> pd.DataFrame:
@@ -105,7 +129,7 @@ def weak_classes(found: Corpus, most: int = 8) -> pd.DataFrame:
             "worst_rank": rank + 1,
         }
         for rank, class_id in enumerate(lowest)
-        for place, label in enumerate(REPRESENTATIONS.values())
+        for place, label in enumerate(found.labels)
     ]
     return pd.DataFrame(rows)
 
@@ -116,7 +140,7 @@ def correlations(found: Corpus, *, rng, draws: int = 400) -> tuple[pd.DataFrame,
     moments = agreement.u_moments(means, found.class_id, total)
     drawn = agreement.bootstrap_corrected_r(means, found.class_id, total, draws=draws, rng=rng)
     raw, corrected = agreement.raw_r(moments), agreement.corrected_r(moments)
-    labels = list(REPRESENTATIONS.values())
+    labels = found.labels
     first, second = np.triu_indices(len(labels), 1)
     ends = {
         frozenset(pair): np.nanquantile(drawn[:, at], [0.025, 0.975])
@@ -144,7 +168,7 @@ def overlaps(found: Corpus, *, rng, splits: int = 40, deals: int = 100) -> pd.Da
     `value` on all items, `disjoint` on halves with its `ceiling`, `sham` in sham classes; `sham_high` is the 97.5 %
     point, over the deals, of the mean over all pairs of that kind (within or across representations).
     """
-    flat = found.right.reshape(-1, found.class_id.size)
+    flat = np.concatenate(found.right)
     total = len(found.names)
     k = np.stack([np.bincount(found.class_id, row, minlength=total) for row in flat])
     full = overlap.expected_overlap(overlap.weak_membership(k / found.n, found.q))
@@ -155,7 +179,7 @@ def overlaps(found: Corpus, *, rng, splits: int = 40, deals: int = 100) -> pd.Da
         shams.append(overlap.expected_overlap(overlap.weak_membership(dealt / n, found.q)))
     shams = np.array(shams)
     ceiling = np.sqrt(np.outer(half.ceiling, half.ceiling))
-    labels, place = list(REPRESENTATIONS.values()), np.repeat(np.arange(len(REPRESENTATIONS)), RUNS)
+    labels, place = found.labels, np.repeat(np.arange(len(found.right)), [len(runs) for runs in found.right])
     rows = []
     for a in range(len(labels)):
         for b in range(a, len(labels)):
@@ -178,7 +202,7 @@ def hidden_table(found: Corpus, *, rng) -> pd.DataFrame:
     one run if all classes were equally hard, which is wider than for a mean of runs; `minimum` and its null likewise.
     """
     rows = []
-    for label, right in zip(REPRESENTATIONS.values(), found.right, strict=True):
+    for label, right in zip(found.labels, found.right, strict=True):
         fit = instability.worst_q_crossfit_runs(right, found.class_id, len(found.names), found.q, rng)
         overall = right.mean()
         null = extremes.null_extremes(found.n, overall, len(found.n), rng, draws=1000, q=found.q)
@@ -190,9 +214,11 @@ def hidden_table(found: Corpus, *, rng) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def claim_rows(found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.DataFrame) -> list[dict]:
+def claim_rows(
+    found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.DataFrame, *, who: str = "paper"
+) -> list[dict]:
     """F4-1 and F4-2 of one corpus, from `hidden_table` and `correlations`; F4-2 without BERT-tiny is secondary."""
-    total, name = len(found.names), f"paper-{found.name}"
+    total, name = len(found.names), f"{who}-{found.name}"
     about = {"dataset": found.name, "labels": "original", "n_classes": total}
     middle = gaps.sort_values("gap", kind="stable").iloc[(len(gaps) - 1) // 2]
     verdict, reason = claims.judge("F4-1", [(middle["low"], middle["high"])], n_classes=total)
@@ -212,10 +238,13 @@ def claim_rows(found: Corpus, gaps: pd.DataFrame, drawn: np.ndarray, table: pd.D
             reason="; ".join(filter(None, [reason, f"median: {middle['representation']}", text])),
         )
     ]
-    labels = list(REPRESENTATIONS.values())
+    labels = found.labels
     first, second = np.triu_indices(len(labels), 1)
     values = table.set_index(["representation_a", "representation_b"])
-    for chosen, kept in ((name, labels), (f"{name}-without-bert-tiny", [one for one in labels if one != "BERT-tiny"])):
+    sets = {name: labels}
+    if "BERT-tiny" in labels:
+        sets[f"{name}-without-bert-tiny"] = [one for one in labels if one != "BERT-tiny"]
+    for chosen, kept in sets.items():
         inside = np.array([labels[a] in kept and labels[b] in kept for a, b in zip(first, second, strict=True)])
         pairs = [(labels[a], labels[b]) for a, b in zip(first[inside], second[inside], strict=True)]
         r = np.array([values.loc[pair, "corrected"] for pair in pairs])

@@ -2,8 +2,8 @@
 
 Counts only: kc, nc right answers and items on the clean set, ks, ns on the shifted one; k (models, classes) or
 (classes,), n the same or shared, (classes,). The two sets must hold different items. Where a corruption reuses the
-clean items, the covariance between the sets contains shared item noise: stack clean and corrupted answers as models of
-`agreement.u_moments` instead, and for a contrast choose on one half of the items and read both sets on the other.
+clean items, the covariance between the sets contains shared item noise: `paired_shift` takes it off, and for a contrast
+chooses on one half of the items and reads both sets on the other.
 
 A class that has fewer than two items in either set, for any model, is left out everywhere: it has no halves and no
 noise estimate. A number that cannot be formed (a true variance estimated as 0 or less, a group mean of 0 or 1 on the
@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .agreement import u_moments_from_counts, weighted_cov
+from .agreement import bootstrap_corrected_r, corrected_r, u_moments, u_moments_from_counts, weighted_cov
 from .overlap import drawn_membership, weak_membership
-from .split import class_weights
+from .split import class_weights, half_accuracies
 
 
 class Level(NamedTuple):
@@ -58,6 +58,17 @@ class ShiftDraws(NamedTuple):
     corrected_r: np.ndarray  # (draws,), as the following
     slope: np.ndarray
     sd_ratio: np.ndarray
+
+
+class Paired(NamedTuple):
+    """`paired_shift`: one value a condition, (conditions,), and class-bootstrap draws of means over conditions."""
+
+    contrast: Contrast
+    mirror: Contrast
+    corrected_r: np.ndarray
+    contrast_draws: np.ndarray  # (draws, 3): points, ratio, logit
+    mirror_draws: np.ndarray  # (draws, 3)
+    corrected_r_draws: np.ndarray  # (draws,)
 
 
 def shift_level(*, kc, nc, ks, ns) -> Level:
@@ -163,6 +174,47 @@ def bootstrap_shift(*, kc, nc, ks, ns, q: int, rng, draws: int = 400, R: int = 2
         slope=(cross / _positive(clean.true)).mean(axis=1),
         sd_ratio=np.sqrt(_positive(shift.true) / _positive(clean.true)).mean(axis=1),
     )
+
+
+def paired_shift(right, class_id, n_classes: int, *, q: int, rng, draws: int = 400, R: int = 20) -> Paired:
+    """Level, loss and mirror where the shifted items are the clean ones, changed: one model under several conditions.
+
+    Weak classes are chosen on one half of the items by their clean answers (mirror: by those under the condition) and
+    read, clean and changed, on the other half; averaged over R splits and both directions. The correlation has the
+    noise that both sides share taken off (`agreement.u_moments`). Draws are as in `bootstrap_shift`.
+
+    Parameters
+    ----------
+    right : (1 + conditions, items) bool; row 0 holds the answers to the unchanged items
+    class_id : (items,), 0 to n_classes - 1, at least two items a class
+
+    Raises ValueError for other shapes, a class of fewer than two items, or q outside 1 to n_classes - 1.
+
+    >>> right = np.array([[0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]], bool)  # changed, the second class is lost
+    >>> found = paired_shift(right, np.array([0, 0, 1, 1, 2, 2]), 3, q=1, rng=np.random.default_rng(0), draws=2, R=1)
+    >>> found.contrast.points.tolist(), found.contrast.shift_rest.tolist()  # weak: 0 to 0; rest: 1 to 1/2
+    ([-0.5], [0.5])
+    """
+    right = np.asarray(right)
+    if right.ndim != 2 or len(right) < 2 or np.bincount(class_id, minlength=n_classes).min() < 2:
+        raise ValueError("expected clean answers and at least one condition, and two items or more of every class")
+    if not 1 <= q < n_classes:
+        raise ValueError(f"q is {q}; expected 1 to {n_classes - 1}, some classes weak and some not")
+    halves = list(half_accuracies(right, class_id, n_classes, rng=rng, R=R))
+    folds = [pair for a, b in halves for pair in ((a, b), (b, a))]
+    conditions = len(right) - 1
+    weights = class_weights(n_classes, draws=draws, rng=rng)
+    by_class = np.ascontiguousarray(weights.T, dtype=np.float32)
+    found = []
+    for chosen_on in (lambda a: np.tile(a[:1], (conditions, 1)), lambda a: a[1:]):
+        parts = [(chosen_on(a), np.tile(b[:1], (conditions, 1)), b[1:]) for a, b in folds]
+        found.append(_mean_contrast(_group_means(*part, q) for part in parts))
+        drawn = _mean_contrast(_drawn_means(*part, q, by_class) for part in parts)
+        found.append(np.stack([x.mean(axis=0) for x in drawn[:3]], axis=1))
+    pairs = np.zeros(conditions, int), np.arange(1, conditions + 1)
+    drawn_r = bootstrap_corrected_r(right, class_id, n_classes, draws=draws, rng=rng, pairs=pairs)
+    level = corrected_r(u_moments(right, class_id, n_classes))[0, 1:]
+    return Paired(found[0], found[2], level, found[1], found[3], drawn_r.mean(axis=1))
 
 
 def _checked(kc, nc, ks, ns, q=None):
