@@ -67,8 +67,8 @@ def draw_fig10_tiny_levels(table, figure):
     width=COLUMN,
     height=lambda table, width: 0.95 + 0.2 * table["corruption"].nunique(),
     caption="The paper's sensitivity figure for a network that was run here: share of clean accuracy kept under"
-    " {corruption} corruptions (mean over five severities) by {group} groups of ten classes, named by their ranks of 200"
-    " by clean accuracy. Groups are chosen on images that were not corrupted. Bars: 95 % by a bootstrap of the ten"
+    " {corruption} corruptions (mean over five severities) by {group} groups of ten classes, named by their ranks of"
+    " 200 by clean accuracy. Groups are chosen on images that were not corrupted. Bars: 95 % by a bootstrap of the ten"
     " classes.",
 )
 def draw_fig10_tiny_sensitivity(table, figure):

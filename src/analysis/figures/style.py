@@ -48,9 +48,19 @@ TEXT_LOOKS = {  # representations of text, by the letters of their names
     "fasttext": ("#009E73", "^"),
     "docvec": ("#CC79A7", "D"),
     "averaged": ("#CC79A7", "D"),  # the same: averaged word vectors
+    "tfidfsvm": ("#882255", "<"),
     "tfidf": ("#E69F00", "v"),
+    "minilmword": ("#CC79A7", "D"),
+    "minilmsent": ("#56B4E9", "P"),
+    "minilmfine": ("#0072B2", "X"),
 }
-DATASETS = {"20news": "20 Newsgroups", "banking77": "Banking77", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+DATASETS = {
+    "20news": "20 Newsgroups",
+    "banking77": "Banking77",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "clinc150": "CLINC150",
+}
 NULL = "#BDBDBD"  # what noise alone would give: nulls, floors, naive readings
 NULL_TEXT = "#6B6B6B"  # the same in type, dark enough to read
 INK = "#202020"

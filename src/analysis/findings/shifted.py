@@ -222,7 +222,8 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
         low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
         verdict, reason = claims.judge("F3L", [(low, high)], n_classes=total)
         level = one.level
-        text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}; lowest {one.about.unit} {level.corrected.min():.2f}"
+        text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}"
+        text += f"; lowest {one.about.unit} {level.corrected.min():.2f}"
         values = {"effect": level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
         text = "; ".join(filter(None, [reason, text, _lost(one.draws.corrected_r)]))
         rows.append(claims.row("F3L", **about, **values, naive=level.raw.mean(), verdict=verdict, reason=text))

@@ -97,7 +97,7 @@ def loss_table(spaces: dict[str, list[shifted.Shifted]]) -> pd.DataFrame:
 
 
 def levels(found: Corrupted) -> pd.DataFrame:
-    """Clean-corrupted correlation of class accuracies by severity, mean over corruptions, read in three ways (`SHARED`).
+    """Clean-corrupted correlation of class accuracies by severity, mean over corruptions, read in three ways.
 
     On the same images the covariance of two accuracies holds the noise that both share (STATISTICS: the s term):
     `agreement.u_moments` takes it off; left in, it looks like agreement.

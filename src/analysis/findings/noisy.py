@@ -1,0 +1,192 @@
+"""Text classifiers of this project under noise and with real users.
+
+Noise is made on the test items, so clean and noisy answers share them: `shift.paired_shift`. Real users (HINT3) wrote
+other queries than the training sentences: different items, read as `shifted` reads images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .. import claims, classes, models, tables
+from ..measure import shift
+from ..measure.split import half_accuracies
+from . import shifted
+from .text import BOTS, OURS
+
+CORPORA = ("banking77", "clinc150", "20news")
+SCALES = shifted.SCALES
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Answers of one classifier: `right` bool (1 + conditions, items), row 0 to the clean items.
+
+    `conditions` is a frame (kind, severity), one row a row of `right` but the first; classes are 0 to K - 1.
+    """
+
+    corpus: str
+    label: str
+    model: str
+    right: np.ndarray
+    class_index: np.ndarray
+    names: np.ndarray
+    conditions: pd.DataFrame
+    q: int
+
+
+def load(corpus: str) -> list[Noisy]:
+    """Run 0 of every classifier of this project that was tested on noisy versions of a corpus."""
+    known = tables.read_csv("datasets")
+    found = known["dataset"].str.extract(rf"^{corpus}/(?P<kind>[a-z]+)/(?P<severity>[1-5])$").dropna()
+    found = found.astype({"severity": int}).sort_values(["kind", "severity"])
+    names = [f"{corpus}/{row.kind}/{row.severity}" for row in found.itertuples()]
+    space = known.set_index("dataset").loc[corpus, "label_space"]
+    have = tables.read_counts(models=[f"text/{one}-0" for one in OURS]).groupby("model")["dataset"].agg(set)
+    out = []
+    for classifier, label in OURS.items():
+        model = f"text/{classifier}-0"
+        mine = [place for place, name in enumerate(names) if name in have.get(model, ())]
+        if not mine:
+            continue
+        clean = tables.correct(corpus, models=[model])
+        parts = [tables.correct(names[place], models=[model]) for place in mine]
+        rows = [part.right[0, pd.Index(part.item_id).get_indexer(clean.item_id)] for part in parts]
+        titles = np.array(classes.names(space))[clean.classes]
+        right, q = np.stack([clean.right[0], *rows]), claims.weak_set_size(clean.classes.size)
+        conditions = found.iloc[mine].reset_index(drop=True)
+        out.append(Noisy(corpus, label, model, right, clean.class_index, titles, conditions, q))
+    return out
+
+
+def curves(found: list[Noisy], *, rng, splits: int = 40) -> pd.DataFrame:
+    """Accuracy by severity (0: clean), mean over kinds: of all classes, and of the weakest and the strongest.
+
+    The groups are chosen on one half of the clean items and read on the other. `low`, `high` (all classes): the range
+    over the kinds of noise.
+    """
+    rows = []
+    for one in found:
+        total, severities = one.names.size, one.conditions["severity"].to_numpy()
+        groups = {"all": np.zeros(len(one.right)), f"weakest {one.q}": 0, f"strongest {one.q}": 0}
+        for a, b in half_accuracies(one.right, one.class_index, total, rng=rng, R=splits):
+            for chosen, read in ((a, b), (b, a)):
+                order = np.argsort(chosen[0] + 1e-9 * rng.random(total))
+                parts = (slice(None), order[: one.q], order[-one.q :])
+                for name, part in zip(groups, parts, strict=True):
+                    groups[name] = groups[name] + read[:, part].mean(axis=1) / (2 * splits)
+        head = {"dataset": one.corpus, "representation": one.label}
+        for name, values in groups.items():
+            for severity in (0, *np.unique(severities)):
+                these = values[1:][severities == severity] if severity else values[:1]
+                row = head | {"group": name, "severity": severity, "accuracy": these.mean()}
+                rows.append(row | {"low": these.min(), "high": these.max()})
+    return pd.DataFrame(rows)
+
+
+def kinds(found: list[Noisy]) -> pd.DataFrame:
+    """Accuracy of every classifier by kind of noise, mean over severities, beside the clean one."""
+    rows = []
+    for one in found:
+        each = one.right[1:].mean(axis=1)
+        row = {"dataset": one.corpus, "representation": one.label, "clean": one.right[0].mean()}
+        rows.append(row | one.conditions.assign(value=each).groupby("kind")["value"].mean().to_dict())
+    return pd.DataFrame(rows)
+
+
+def measure(found: list[Noisy], *, rng, draws: int = 400, splits: int = 20) -> list[shift.Paired]:
+    """Level, loss and mirror of every classifier over its conditions."""
+    return [
+        shift.paired_shift(one.right, one.class_index, one.names.size, q=one.q, rng=rng, draws=draws, R=splits)
+        for one in found
+    ]
+
+
+def loss_table(found: list[Noisy], measured: list[shift.Paired]) -> pd.DataFrame:
+    """Weak minus rest by classifier, scale and selection, mean over conditions, with interval; for the figure."""
+    rows = []
+    for one, paired in zip(found, measured, strict=True):
+        for place, scale in enumerate(SCALES):
+            mei = claims.RULES["F3D"]["parts"][0]["mei"][scale]
+            for selection, value, draws in (
+                ("clean", paired.contrast, paired.contrast_draws),
+                ("mirror", paired.mirror, paired.mirror_draws),
+            ):
+                low, high = np.nanquantile(draws[:, place], [0.025, 0.975])
+                row = {"shift": one.corpus, "models_set": one.label, "scale": scale, "selection": selection}
+                rows.append(row | {"value": np.nanmean(value[place]), "low": low, "high": high, "mei": mei})
+    return pd.DataFrame(rows)
+
+
+def levels(found: list[Noisy], measured: list[shift.Paired]) -> pd.DataFrame:
+    """Clean-noisy correlation of class accuracies, shared noise taken off: mean over conditions, and by severity."""
+    rows = []
+    for one, paired in zip(found, measured, strict=True):
+        low, high = np.nanquantile(paired.corrected_r_draws, [0.025, 0.975])
+        row = {"dataset": one.corpus, "representation": one.label, "r": np.nanmean(paired.corrected_r)}
+        by = one.conditions.assign(r=paired.corrected_r).groupby("severity")["r"].mean()
+        rows.append(row | {"low": low, "high": high} | {f"severity {at}": value for at, value in by.items()})
+    return pd.DataFrame(rows)
+
+
+def claim_rows(found: list[Noisy], measured: list[shift.Paired]) -> list[dict]:
+    """F3L and F3D (three scales) of each classifier under noise, secondary: mean over its conditions."""
+    rows = []
+    for one, paired in zip(found, measured, strict=True):
+        about = {"dataset": f"{one.corpus}/noise", "labels": "original", "models": one.model}
+        about |= {"n_classes": one.names.size, "n_models": 1}
+        ends = np.nanquantile(paired.corrected_r_draws, [0.025, 0.975])
+        verdict, reason = claims.judge("F3L", [tuple(ends)], n_classes=one.names.size)
+        text = f"{len(one.conditions)} conditions on the same items, shared noise taken off"
+        values = {"effect": np.nanmean(paired.corrected_r), "ci_low": ends[0], "ci_high": ends[1], "null": 0.0}
+        rows.append(
+            claims.row("F3L", **about, **values, verdict=verdict, reason="; ".join(filter(None, [reason, text])))
+        )
+        for place, scale in enumerate(SCALES):
+            low, high = np.nanquantile(paired.contrast_draws[:, place], [0.025, 0.975])
+            effect, mirror = np.nanmean(paired.contrast[place]), np.nanmean(paired.mirror[place])
+            verdict, reason = claims.judge("F3D", [(low, high)], n_classes=one.names.size, scale=scale)
+            if verdict == "reproduced" and np.sign(mirror) != np.sign(effect):
+                verdict, reason = "cannot tell", "the mirror selection has the other sign"
+            text = f"{len(one.conditions)} conditions; mirror (weak on noisy data) {mirror:+.3f}"
+            values = {"effect": effect, "ci_low": low, "ci_high": high, "null": 0.0, "verdict": verdict}
+            text = "; ".join(filter(None, [reason, text]))
+            rows.append(claims.row("F3D", scale=scale, **about, **values, reason=text))
+    return rows
+
+
+def taken_for(found: Noisy, kind: str, severity: int, most: int = 6) -> pd.DataFrame:
+    """The classes that lost most under one noise, and what they are taken for; accuracies on the same items."""
+    place = (
+        1 + found.conditions.index[(found.conditions["kind"] == kind) & (found.conditions["severity"] == severity)][0]
+    )
+    n = np.bincount(found.class_index)
+    clean, noisy = (np.bincount(found.class_index, found.right[row]) / n for row in (0, place))
+    order = np.argsort(noisy - clean, kind="stable")[:most]
+    wrong = tables.read_confusions(dataset=f"{found.corpus}/{kind}/{severity}", models=[found.model])
+    space = tables.read_csv("datasets").set_index("dataset").loc[found.corpus, "label_space"]
+    name = dict(zip(classes.ids(space), classes.names(space), strict=True))
+    rows = []
+    for at in order:
+        part = wrong[wrong["label"].map(name) == found.names[at]]
+        part = part.sort_values("count", ascending=False, kind="stable").head(2)
+        into = ", ".join(f"{name[pred]} {count}" for pred, count in zip(part["pred"], part["count"], strict=True))
+        rows.append({"class": found.names[at], "clean": clean[at], "noisy": noisy[at], "taken for": into})
+    return pd.DataFrame(rows)
+
+
+# Real users: classifiers trained on a bot's sentences, cross-validated there, then put to its users' queries.
+def real_users(*, rng, draws: int = 400, splits: int = 20) -> list[shifted.Shifted]:
+    """HINT3, a bot each: cross-validation on its training sentences against its users' queries; models are our runs."""
+    out = []
+    for bot in BOTS:
+        clean, name = f"hint3-{bot}-cv", f"hint3-{bot}"
+        own = [model for model in models.table().index if model.startswith("text/")]
+        have = [set(tables.read_counts(dataset=one, models=own)["model"]) for one in (clean, name)]
+        wanted = tuple(sorted(have[0] & have[1]))
+        if wanted:
+            about = shifted.Shift(name, clean, name, "text", unit="run")
+            counts = shifted.pair_counts(about, wanted)
+            out.append(shifted.estimate(about, *counts, rng=rng, draws=draws, splits=splits))
+    return out
