@@ -143,7 +143,7 @@ bench: | $(DEV) $(INFERENCE) ## time measures, inference and text beside other l
 
 # ---- Make again ---------------------------------------------------------------------------------------------------
 
-data: | $(BASE) ## fetch the published files (319 MB) and check them
+data: | $(BASE) ## fetch the published files (325 MB) and check them
 	@$(PY) -m analysis data
 
 tables: | $(BASE) ## derive the tables in data/ from the published files

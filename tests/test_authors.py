@@ -11,6 +11,7 @@ import pytest
 
 from analysis import classes, derive, models, tables
 from analysis.errors import InputError, IntegrityError
+from analysis.rows import within_scope
 from analysis.sources import authors, fetch, hint3, pickles
 
 # Item accuracy of runs 0 to 9, per cent; lowest class accuracy (recall) of each run, per cent.
@@ -377,7 +378,7 @@ def test_queries_out_of_scope_have_no_class(place, one_bot):
     assert first.label.tolist() == [1, -1, 2, 0] and first.pred.tolist() == [1, 0, -1, 0]
     assert second.label.tolist() == [1, -1, 2, -1] and first.confidence.tolist() == [0.5] * 4
     assert found["hint3-sofmattress", "hint3/luis"].confidence is None
-    inside = derive._within_scope(first)
+    inside = within_scope(first)
     assert inside.item_id.tolist() == ["0", "2", "3"] and inside.right.tolist() == [True, False, True]
 
 

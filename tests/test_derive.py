@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from analysis import derive, files, models, paths, tables
-from analysis.sources import fetch
+from analysis.sources import fetch, runs
 
 V2 = ("imagenetv2-matched-frequency", "imagenetv2-threshold-0.7", "imagenetv2-top-images")
 # ImageNet val, per cent: top-1 and ReaL, computed by other code; timm prints the same within 0.1 (`published.csv`).
@@ -166,7 +166,10 @@ def test_counts_items_and_confusions_tell_the_same_story(totals):
         row = original.loc[dataset, model]
         assert row["correct"] == right, (dataset, model)
         answered = row["correct"] + confused.get((dataset, model), 0)
-        assert row["predicted"] == answered
+        if dataset.endswith("@1000"):  # answers outside the classes of the set have no row
+            assert row["predicted"] <= answered
+        else:
+            assert row["predicted"] == answered
         may_be_silent = known.loc[model, "source"] in ("human", "hint3")
         assert answered == row["n"] or (may_be_silent and answered < row["n"])
 
@@ -185,7 +188,7 @@ def test_every_model_of_a_data_set_has_the_same_items(totals):
 def test_second_copies_and_fisher_vectors_are_outside_every_claim():
     known = models.table()
     out = known.index[~known["in_claims"] & (known["family"] != "Human")]
-    assert sorted(out) == [
+    assert sorted(model for model in out if known.loc[model, "source"] != "package") == [
         "imagenet-x/ResNet50", "imagenetv2/fv_16k", "imagenetv2/fv_4k", "imagenetv2/fv_64k", "timm2022/vgg11",
     ]  # fmt: skip
     right = tables.correct("imagenet-val")
@@ -214,14 +217,14 @@ def test_every_shipped_file_is_locked_described_and_small():
     for name, facts in made["files"].items():
         assert files.sha256(paths.data() / name) == facts["sha256"], name
         assert facts["rows"] > 0 and f"`{name}`" in readme, name
-    assert sum(facts["bytes"] for facts in made["files"].values()) < 8e6
+    assert sum(facts["bytes"] for facts in made["files"].values()) < 25e6
     assert {"crs.csv", "correct/text.parquet"} <= set(made["files"])
 
 
 def test_every_source_is_pinned_at_a_full_commit_with_a_licence_that_the_page_names():
     page = (paths.ROOT / "docs" / "data-licences.md").read_text(encoding="utf-8")
     pinned = fetch.sources()
-    assert len(pinned) == 1049 and sum(source.bytes for source in pinned.values()) == 328_468_620
+    assert len(pinned) == 1053 and sum(source.bytes for source in pinned.values()) == 334_059_817
     for source in pinned.values():
         start = f"https://raw.githubusercontent.com/{source.repository}/{source.commit}/"
         assert source.url.startswith(start) and re.fullmatch("[0-9a-f]{40}", source.commit)
@@ -239,6 +242,9 @@ def test_hand_kept_facts_name_each_model_once():
 def test_deriving_again_gives_the_same_bytes(tmp_path, capfd):
     derive.derive(tmp_path)
     made = json.loads((tmp_path / "PROVENANCE.json").read_text(encoding="utf-8"))["files"]
-    for name in [*made, "PROVENANCE.json"]:
+    derived = [name for name in made if not name.startswith("predictions/")]  # these are read, not made
+    assert len(made) - len(derived) == len(tables.prediction_files())
+    for name in [*derived, "PROVENANCE.json"]:
         assert (tmp_path / name).read_bytes() == (paths.data() / name).read_bytes(), name
-    assert "3048 of 3048" in capfd.readouterr().err
+    total = 3048 + runs.count()
+    assert f"{total} of {total}" in capfd.readouterr().err

@@ -400,7 +400,71 @@ def sensitivity() -> pd.DataFrame:
     )
 
 
+def noise_curves() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "dataset": corpus,
+            "representation": name,
+            "group": group,
+            "severity": severity,
+            "accuracy": start - 0.1 * severity,
+            "low": start - 0.1 * severity - 0.05,
+            "high": start - 0.1 * severity + 0.05,
+        }
+        for corpus in CORPORA
+        for name in ("tf-idf + SVM", "MiniLM sentences")
+        for group, start in (("all", 0.9), ("weakest 5", 0.6), ("strongest 5", 1.0))
+        for severity in range(4)
+    )
+
+
+def swallowed() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "representation": name,
+            "class": which,
+            "rank": rank,
+            "share": 0.1 / rank,
+            "low": 0.08 / rank,
+            "high": 0.13 / rank,
+            "even": 0.003,
+        }
+        for name in ("tf-idf + SVM", "MiniLM sentences")
+        for rank, which in enumerate(("greeting", "fun_fact"), start=1)
+    )
+
+
+def tiny_levels() -> pd.DataFrame:
+    readings = {
+        "different images": 0.8,
+        "same images, shared noise off": 0.82,
+        "same images, shared noise left in": 0.95,
+    }
+    return pd.DataFrame(
+        {"severity": severity, "reading": reading, "r": r - 0.05 * severity}
+        for severity in range(1, 6)
+        for reading, r in readings.items()
+    )
+
+
+def tiny_sensitivity() -> pd.DataFrame:
+    groups = {"strong: ranks 20–29": 0.8, "middle: ranks 110–119": 0.7, "weakest: ranks 190–199": 0.6}
+    return pd.DataFrame(
+        {"corruption": corruption, "group": group, "kept": kept, "low": kept - 0.1, "high": kept + 0.1}
+        for corruption in ("fog", "zoom blur")
+        for group, kept in groups.items()
+    )
+
+
 TABLES = {
+    "fig08_loss": loss,
+    "fig08_noise": noise_curves,
+    "fig08_scope": swallowed,
+    "fig08_users": groups,
+    "fig10_tiny_groups": groups,
+    "fig10_tiny_levels": tiny_levels,
+    "fig10_tiny_loss": loss,
+    "fig10_tiny_sensitivity": tiny_sensitivity,
     "fig01_class_curves": class_curves,
     "fig01_worst_classes": worst_classes,
     "fig01_distribution": distribution,
@@ -763,6 +827,34 @@ def test_sensitivity_draws_the_mean_of_each_group():
     assert row_names(axes) == ["brightness 5", "zoom blur 1"]
     assert [list(line.get_xdata()) for line in curves(axes, "|")] == [[85, 85], [55, 55]]
     assert list(curves(axes, "o")[0].get_xdata()) == [90, 80, 90, 80]
+
+
+def test_noise_draws_all_classes_above_and_the_weakest_below():
+    panels = draw("fig08_noise").axes
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        *("Banking77", "20 Newsgroups"),
+        *("Banking77, weakest", "20 Newsgroups, weakest"),
+    ]
+    assert [line.get_ydata().tolist() for line in curves(panels[2], "<")] == [pytest.approx([0.6, 0.5, 0.4, 0.3])]
+    assert len(panels[0].collections) == 2 and len(panels[2].collections) == 0  # the weakest carry no range over kinds
+
+
+def test_scope_draws_every_class_under_its_classifier_with_the_even_share():
+    axes = draw("fig08_scope").axes[0]
+    assert [list(line.get_xdata()) for line in curves(axes, "o")] == [[0.1, 0.05], [0.1, 0.05]]
+    assert [list(line.get_xdata()) for line in curves(axes, "|")] == [[0.003, 0.003]] * 2
+
+
+def test_tiny_sensitivity_draws_three_groups_a_corruption():
+    axes = draw("fig10_tiny_sensitivity").axes[0]
+    assert row_names(axes) == ["fog", "zoom blur"]
+    assert [list(curves(axes, marker)[0].get_xdata()) for marker in "osv"] == [[0.8, 0.8], [0.7, 0.7], [0.6, 0.6]]
+
+
+def test_tiny_levels_draws_a_line_a_reading():
+    axes = draw("fig10_tiny_levels").axes[0]
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 5}
+    assert lines["different images"] == pytest.approx([0.75, 0.7, 0.65, 0.6, 0.55]) and len(lines) == 3
 
 
 def test_class_view():

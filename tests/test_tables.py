@@ -270,3 +270,44 @@ def test_a_csv_cut_in_half_is_refused_by_the_lock(data):
     files.write_text(data / "classes.csv", CLASSES + content[len(CLASSES) :][: 50 * len("x,10,,a,b\n")])
     with pytest.raises(IntegrityError, match="sha256"):
         tables.read_csv("classes")
+
+
+def predictions_frame(**changes):
+    columns = {"dataset": "tiny-imagenet", "model": "m", "item_id": ["i0", "i1", "i2"], "label": [1, 2, -1]}
+    columns |= {"pred": [1, 0, 3], "confidence": [0.5, 1.0, None], "label_rank": [0, 4, None]}
+    return pd.DataFrame(columns | changes)
+
+
+def test_predictions_come_back_with_how_they_were_made(data):
+    path = data / "predictions" / "tiny-imagenet.parquet"
+    tables.write_predictions(predictions_frame(), path, made={"command": "c", "seconds": 1})
+    tables.write_predictions(predictions_frame(dataset="banking77"), path.with_name("text.parquet"), made={})
+    found = tables.read_predictions(dataset="tiny-imagenet")
+    assert found["pred"].tolist() == [1, 0, 3] and found["label_rank"].isna().tolist() == [False, False, True]
+    assert tables.made(path) == {"command": "c", "seconds": 1}
+    assert len(tables.read_predictions()) == 6 and not len(tables.read_predictions(models=["other"]))
+    good = path.read_bytes()
+    tables.write_predictions(predictions_frame().iloc[::-1], path, made={"seconds": 1, "command": "c"})
+    assert path.read_bytes() == good
+    lock(data)
+    path.write_bytes(flipped(good, len(good) // 2, 0))
+    with pytest.raises(IntegrityError, match="sha256"):
+        tables.read_predictions()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": [1, 2, -2]}, "below -1"),
+        ({"confidence": [0.5, 1.5, None]}, "confidence"),
+        ({"label_rank": [0, 4, 0]}, "an item of no class has one"),
+        ({"label_rank": [-1, 4, None]}, "rank is negative"),
+        ({"label_rank": [1, 4, None]}, "its rank is not 0"),
+        ({"item_id": ["i0", "i0", "i2"]}, "occurs twice"),
+    ],
+)
+def test_impossible_predictions_are_refused(data, changes, words):
+    path = data / "predictions" / "tiny-imagenet.parquet"
+    with pytest.raises(IntegrityError, match=words):
+        tables.write_predictions(predictions_frame(**changes), path, made={})
+    assert not path.exists()

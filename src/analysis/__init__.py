@@ -14,8 +14,10 @@ _WHERE = {
     "models": None,
     "paper": None,
     "tables": None,
+    "predict": "vision.predict",
     "publish": "publish",
     "show_class": "explore",
+    "train_text": "text.runs",
 }
 __all__ = sorted(_WHERE)
 

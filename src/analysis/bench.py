@@ -3,11 +3,13 @@
 import json
 import os
 import platform
+import re
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -76,7 +78,7 @@ def main() -> None:
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     lines = [
-        "# Benchmarks",
+        "## Measures",
         "",
         f"Written by `make bench` on {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}. "
         f"Medians of {RUNS} runs, of one for the long ones.",
@@ -89,8 +91,26 @@ def main() -> None:
         f"scikit-learn takes {rival * len(names) / ours:.0f} times as long for the same numbers (equal to 1e-12). "
         f"Peak memory of this benchmark: {peak:.0f} MB.",
     ]
-    files.write_text(paths.ROOT / "docs" / "benchmarks.md", "\n".join(lines) + "\n")
+    write_section("measures", lines)
     console().print("\n".join(lines), markup=False)
+
+
+def write_section(name: str, lines: list[str], path: Path | None = None) -> None:
+    """Put the lines of one benchmark into docs/benchmarks.md, in place of its last ones; other sections stay.
+
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "benchmarks.md"
+    >>> for name, line in [("a", "old"), ("b", "other"), ("a", "new")]:
+    ...     write_section(name, [line], path)
+    >>> path.read_text(encoding="utf-8").split()[2:]
+    ['<!--', 'a', '-->', 'new', '<!--', 'b', '-->', 'other']
+    """
+    path = path or paths.ROOT / "docs" / "benchmarks.md"
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    # A section runs from its mark to the next one.
+    sections = dict(re.findall(r"^<!-- (\w+) -->\n(.*?)(?=^<!-- \w+ -->\n|\Z)", old, flags=re.DOTALL | re.MULTILINE))
+    sections[name] = "\n".join(lines)
+    parts = ["# Benchmarks", *(f"<!-- {mark} -->\n{text.strip()}" for mark, text in sections.items())]
+    files.write_text(path, "\n\n".join(parts) + "\n")
 
 
 def _notebooks() -> list[tuple[str, float]]:

@@ -3,12 +3,13 @@
 pandas, matplotlib and the rest are imported inside the commands, so that `analysis --help` answers at once.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from .errors import guarded
+from .errors import IntegrityError, guarded
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,6 +81,100 @@ def class_(which, output):
         write_figure(view.figure, output)
 
 
+class _Lists(click.Command):
+    """A command whose options with several values take them in a row: `--models a b` is `--models a --models b`."""
+
+    def parse_args(self, ctx, args):
+        several = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread, last, filled = [], None, False
+        for arg in args:
+            if arg.startswith("-"):
+                name, equal, _ = arg.partition("=")
+                last, filled = (name if name in several else None), bool(equal)
+            elif filled:
+                spread.append(last)
+            else:
+                filled = last is not None
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
+
+
+@cli.command(cls=_Lists)
+@click.option("--models", "-m", required=True, multiple=True, help="paper, a family, or names; one or several.")
+@click.option(
+    "--datasets", "-d", required=True, multiple=True, help="imagenet-val, imagenet-c, tiny-imagenet-c-local, ..."
+)
+@click.option("--images", type=click.Path(), help="The folder that holds the data sets.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda (all GPUs), cuda:1, ...")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--features", is_flag=True, help="Also keep the input of the classifier, float16.")
+@click.option("--decoder", type=click.Choice(["pil", "simplejpeg"]), default="pil", show_default=True)
+@click.option("--resize", type=click.Choice(["pil", "torch"]), default="pil", show_default=True)
+@click.option(
+    "--per-class", type=click.IntRange(min=1), metavar="N", help="Only N images of each class, always the same."
+)
+@click.option(
+    "--allow-bad", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out up to N unreadable images."
+)
+@click.option("--allow-missing", is_flag=True, help="Take a data set that lacks images.")
+@click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes; default: as many as cores.")
+@click.option(
+    "--engine",
+    "workers",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Workers: processes of this machine, or Ray's over several (RAY_ADDRESS; needs the tier ray).",
+)
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images a batch; default: 32, on a GPU 256.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the corruptions made here.")
+def predict(models, datasets, **options):
+    """Predict folders of images with many models in one pass; stop and go on at will.
+
+    Predictions go to the store in data/cache/, class counts to data/own/. What is in the store is not computed again.
+    """
+    from .vision.predict import predict as run
+    from .vision.predict import summary
+
+    for line in summary(run(models, datasets, **options)):
+        click.echo(line)
+
+
+@cli.command(cls=_Lists)
+@click.option("--corpus", multiple=True, help="banking77, 20news, clinc150, hint3-..., csv:TRAIN,TEST, hf:FOLDER.")
+@click.option("--classifier", multiple=True, help="tfidf-mlp, sentence-lr, minilm, bert, ...; one or several.")
+@click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True, help="Seeds of each classifier.")
+@click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first run.")
+@click.option("--noise", multiple=True, help="Also ask noisy test texts: typo, swap, drop, case, words.")
+@click.option("--severity", type=click.IntRange(1, 5), multiple=True, default=(1, 3, 5), show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu or cuda.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of fine-tuning; default: the device's best.")
+@click.option("--weights", type=click.Path(), help="Folder of a network to fine-tune, in place of the hub's.")
+@click.option("--vectors", type=click.Path(), help="fastText .bin file for vectors-mlp, as cc.en.300.bin.")
+@click.option("--path", type=click.Path(), help="Folder of 20 Newsgroups, in place of the published copy.")
+@click.option("--text-column", "text", help="Column of the texts of csv: and hf: corpora, where its name is not usual.")
+@click.option("--label-column", "label", help="Column of their labels.")
+@click.option("--out-of-scope", help="Their label that means: no class.")
+@click.option("--store-only", is_flag=True, help="Leave the tables of data/own as they are.")
+@click.option("--shipped", is_flag=True, help="All runs whose answers the repository ships, and nothing else.")
+def text(corpus, classifier, runs, first, shipped, severity, store_only, **options):
+    """Train text classifiers, many seeds of each, and keep what they answer; stop and go on at will.
+
+    Answers go to the store in data/cache/, class counts to data/own/. A finished run is never computed twice.
+    """
+    from .text import runs as text_runs
+
+    if shipped:
+        found = text_runs.run_shipped(device=options["device"])
+    elif not corpus or not classifier:
+        raise click.UsageError("--corpus and --classifier are needed, or --shipped")
+    else:
+        numbers = range(first, first + runs)
+        found = text_runs.run(corpus, classifier, runs=numbers, severities=severity, into_own=not store_only, **options)
+    for one in found:
+        click.echo(one.line())
+
+
 @cli.command()
 @click.argument("name", required=False)
 @click.option("--style", type=click.Path(exists=True, path_type=Path), help="A journal's .mplstyle file.")
@@ -103,16 +198,114 @@ def readme():
 
 
 @cli.command()
-def bench():
-    """Time the measures beside other libraries, in one run."""
+@click.option("--inference", is_flag=True, help="Time the inference engine beside a plain loop (minutes) instead.")
+@click.option("--quick", is_flag=True, help="With --inference: one round, printed and not kept.")
+def bench(inference, quick):
+    """Time the measures beside other libraries, in one run; docs/benchmarks.md keeps it."""
+    if inference:
+        from .vision.bench import main as run_inference
+
+        run_inference(quick=quick)
+        return
     from .bench import main as run
 
     run()
 
 
+@cli.group()
+def cache():
+    """List, check and tidy the stored predictions."""
+
+
+@cache.command("ls")
+def cache_ls():
+    """One line an entry: what was predicted, how right it was, what it takes on disk."""
+    from rich.table import Table
+
+    from . import store
+    from .show import console
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "dataset", "precision", "items", "top-1", "features", "size", "made"):
+        table.add_column(column, overflow="fold")
+    for entry in store.entries():
+        kept = "yes" if entry.safetensors and entry.path.with_suffix(".safetensors").exists() else ""
+        top1 = f"{entry.top1:.4f}" if entry.n_labelled else ""
+        size = f"{entry.bytes / 1e6:.1f} MB"
+        table.add_row(entry.model, entry.dataset, entry.precision, str(entry.n_items), top1, kept, size, entry.made)
+    console().print(table)
+
+
+@cache.command("show")
+@click.option("--model", required=True)
+@click.option("--dataset", required=True)
+@click.option("--precision", help="fp32, bf16, ...; without it the newest entry of any.")
+def cache_show(model, dataset, precision):
+    """Predictions of one model as CSV: item_id, label, pred, confidence, top5 (best first, a space between)."""
+    from . import store
+
+    entry = store.find(model=model, dataset=dataset, precision=precision)
+    _to_stdout(store.as_csv(entry.table()))
+
+
+@cache.command("verify")
+def cache_verify():
+    """Hash and read every entry and part again; set aside what is damaged (exit code 4)."""
+    from . import store
+
+    problems = store.verify()
+    click.echo(f"{len(store.entries())} entries are whole, {len(problems)} files set aside")
+    if problems:
+        raise IntegrityError("store", f"{len(problems)} files were damaged", "run again what made them")
+
+
+@cache.command("gc")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--bad", is_flag=True, help="Also remove what was set aside as damaged.")
+def cache_gc(dry_run, bad):
+    """Remove what nothing needs: leftovers of killed runs and parts of finished ones, when older than an hour."""
+    from . import store
+    from .paths import shown
+
+    removed = store.gc(dry_run=dry_run, bad=bad)
+    for item in removed:
+        click.echo(f"{shown(item.path)}: {item.why}, {item.bytes} bytes")
+    total = sum(item.bytes for item in removed)
+    click.echo(f"{len(removed)} files, {total} bytes {'would be ' if dry_run else ''}removed")
+
+
+def _to_stdout(text: str) -> None:
+    """Write to a pipe that may close early (`| head`), without a word then."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end, which must not meet the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@cli.command("check-images")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--dataset", "datasets", multiple=True, help="Which set it is, as imagenet-val; else it is recognised.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes that decode; default one a core.")
+@click.option("--quick", is_flag=True, help="Only names and counts: decode no image.")
+def check_images(folder, datasets, jobs, quick):
+    """Look whether a FOLDER of images is whole: what is missing, extra, of another class, or unreadable."""
+    from .vision import checking
+
+    checking.main(folder, datasets=datasets, quick=quick, jobs=jobs, say=click.echo)
+
+
 def main():
     """Entry point of `analysis`."""
-    sys.exit(guarded(lambda: cli(prog_name="analysis", standalone_mode=False)))
+    sys.exit(guarded(_run))
+
+
+def _run():
+    try:
+        return cli(prog_name="analysis", standalone_mode=False)
+    except click.Abort:  # what click makes of Ctrl-C
+        raise KeyboardInterrupt from None
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def show_class(which: int | str) -> ClassView:
     name = classes.names("imagenet")[class_id]
     rows = tables.read_counts(labels=None, class_id=class_id)
     known = models.table()
-    space = tables.read_csv("datasets").set_index("dataset")["label_space"]
+    space = tables.rows_of("datasets").set_index("dataset")["label_space"]
     rows = rows[rows["dataset"].map(space).eq("imagenet") & rows["model"].isin(known.index[known["in_claims"]])]
     rows = rows[rows["n"].fillna(0) > 0].astype({"n": int, "correct": int})
     low, high = wilson(rows["correct"].to_numpy(), rows["n"].to_numpy())

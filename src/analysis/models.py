@@ -1,4 +1,4 @@
-"""Models and named sets of models, from `data/models.csv`."""
+"""Models and named sets of models, from `data/models.csv` and what was predicted on this machine (`data/own/`)."""
 
 from functools import cache
 
@@ -8,13 +8,30 @@ from . import tables
 from .claims import FOUR_FAMILIES
 from .errors import InputError
 
-NAMED_SETS = ("four-families", "networks", "nets45", "clip", "cifar30", "paper-20news", "paper-banking77")
+NAMED_SETS = ("four-families", "networks", "nets45", "clip", "cifar30", "paper-20news", "paper-banking77", "paper")
 REPRESENTATIONS, RUNS = ("bert-base", "bert-tiny", "fasttext", "doc2vec", "tfidf"), 10  # the authors' text classifiers
+# The paper's networks on ImageNet: the same weights predicted here, else the authors' own counts (ImageNet.pkl).
+PAPER = {
+    "ResNet152": ("torchvision/resnet152.v2", "paper/resnet152-v2"),
+    "ConvNeXt_Large": ("torchvision/convnext_large.v1", "paper/convnext_large"),
+    "EfficientNet_V2": ("torchvision/efficientnet_v2_m.v1", "paper/efficientnet_v2_m"),
+    "ViT_L_16": ("torchvision/vit_l_16.v1", "paper/vit_l_16"),
+}
 
 
 @cache
 def _table() -> pd.DataFrame:
-    return tables.read_csv("models").set_index("model", drop=False)
+    rows = tables.rows_of("models")
+    # Figures tell models apart by their names: of two with one name the later, an own one, says where it is from.
+    for column in ("source", "model"):
+        twin = rows["name"].duplicated()
+        rows.loc[twin, "name"] += " (" + rows.loc[twin, column] + ")"
+    return rows.set_index("model", drop=False)
+
+
+def forget() -> None:
+    """Read the tables again at the next call: own models were added."""
+    _table.cache_clear()
 
 
 def table() -> pd.DataFrame:
@@ -40,7 +57,10 @@ def named(name: str) -> tuple[str, ...]:
     nets45: those of the ImageNet-V2 authors' collection above 0.74 accuracy on ImageNet.
     clip: 21 CLIP models, of which class counts were published. cifar30: the networks tested on CIFAR-10.1.
     paper-20news, paper-banking77: the authors' 50 runs, which are the same models on both text sets.
+    paper: the paper's four ImageNet networks, as far as this machine has answers of them to all of ImageNet val.
     """
+    if name == "paper":
+        return paper()
     rows = _table()[_table()["in_claims"]]
     if name == "four-families":
         return FOUR_FAMILIES
@@ -55,6 +75,24 @@ def named(name: str) -> tuple[str, ...]:
     if name in ("paper-20news", "paper-banking77"):
         return tuple(model for representation in REPRESENTATIONS for model in runs(representation))
     raise InputError("models", f"{name}: no such set of models", f"one of {', '.join(NAMED_SETS)}")
+
+
+def paper(dataset: str = "imagenet-val", *, labels: str = "original", per_item: bool = False) -> tuple[str, ...]:
+    """The paper's ImageNet networks with counts of all items of a data set, at most one id a network; () for none.
+
+    Parameters
+    ----------
+    per_item : only those whose answers to single items are known, which the authors' counts are not
+    """
+    candidates = [model for ids in PAPER.values() for model in ids]
+    counts = tables.read_counts(dataset=dataset, models=candidates, labels=labels)
+    n = counts.groupby("model")["n"].sum()
+    if per_item:
+        n = n[[model.startswith("torchvision/") for model in n.index]]
+    # A network that left out damaged images has other items than the rest.
+    whole = set(n.index[n == n.max()]) & set(_table().index)
+    found = (next((model for model in ids if model in whole), None) for ids in PAPER.values())
+    return tuple(model for model in found if model)
 
 
 def runs(representation: str) -> tuple[str, ...]:

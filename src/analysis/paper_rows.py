@@ -18,6 +18,7 @@ NETS = {
     "EfficientNet_V2": ("paper/efficientnet_v2_m", "torchvision/efficientnet_v2_m.v1", "timm2022/efficientnet_b4"),
     "ViT_L_16": ("paper/vit_l_16", "torchvision/vit_l_16.v1", "timm2022/vit_small_patch16_224"),
 }
+SAME_IN_TRAINING = ("ViT_L_16",)  # gives the same answers in training mode, in which the published scripts run
 CONFIDENT = {"ResNet152": "imagenet-x/ResNet50", "ViT_L_16": "imagenet-x/ViT"}  # by the paper's network
 CONFIDENT |= {name: name for name in ("imagenet-x/DINO", "imagenet-x/SimCLR")}
 VISION = {"cifar10": "paper/resnet152", "cifar100": "paper/mobilenetv2"}
@@ -77,15 +78,29 @@ class Rows:
         counted = rows["n"].notna().all() and rows["correct"].notna().all()
         return rows["correct"].sum() / rows["n"].sum() if counted else rows["accuracy"].mean()
 
+    def same_weights(self, net: str, dataset: str = "imagenet-val") -> str:
+        """The model with the weights of one of the paper's ImageNet networks, predicted on this machine; "" for none.
+
+        The published scripts leave batch normalisation, dropout and stochastic depth in training mode; here they are in
+        evaluation mode. ViT-L/16 has none of them in use, so its numbers are those that the scripts would compute.
+        """
+        return NETS[net][1] if self.has(dataset, NETS[net][1]) else ""
+
     def stand_in(self, net: str, dataset: str = "imagenet-val") -> str:
         """The model that stands for one of the paper's ImageNet networks: the same weights if predicted here."""
         return next((model for model in NETS[net][1:] if self.has(dataset, model)), "")
 
 
-def block(item, dataset, model, as_coded=None, corrected=None, ours=None, *, ours_model="", source="", need=""):
-    """One row a statistic from up to three dictionaries by statistic."""
+def block(
+    item, dataset, model, as_coded=None, corrected=None, ours=None, *, ours_model="", source="", need="", held=""
+):
+    """One row a statistic from up to three dictionaries by statistic.
+
+    `held` : the column that is held against what was printed, where it is not `as_coded`
+    """
     parts = {"as_coded": as_coded or {}, "corrected": corrected or {}, "ours": ours or {}}
     about = {"item": item, "dataset": dataset, "model": model, "source": source, "need": need}
+    about["held"] = held
     for name in dict.fromkeys(name for part in parts.values() for name in part):
         values = {column: float(part.get(name, np.nan)) for column, part in parts.items()}
         whose = ours_model if np.isfinite(values["ours"]) else ""

@@ -46,10 +46,22 @@ CONFUSIONS = pa.schema(
     [("dataset", _NAME), ("model", _NAME), ("label", pa.int16()), ("pred", pa.int16()), ("count", pa.int32())]
 )
 CORRECT = pa.schema([("dataset", _NAME), ("item_id", pa.string()), ("class_id", pa.int16())])
+PREDICTIONS = pa.schema(
+    [
+        ("dataset", _NAME),
+        ("model", _NAME),
+        ("item_id", pa.string()),
+        ("label", pa.int16()),
+        ("pred", pa.int16()),
+        ("confidence", pa.float32()),
+        ("label_rank", pa.int16()),
+    ]
+)
 KEYS = {
     "class_counts": ["dataset", "labels", "model", "class_id"],
     "confusions": ["dataset", "model", "label", "pred"],
     "correct": ["dataset", "item_id"],
+    "predictions": ["dataset", "model", "item_id"],
     "classes": ["label_space", "class_id"],
     "models": ["model"],
     "datasets": ["dataset"],
@@ -94,6 +106,7 @@ FAMILIES = {
     "tiny-imagenet": ("tiny-imagenet",),
     "text": ("banking77", "20news", "clinc150", "hint3"),
 }
+OWN_FAMILY = "own"  # of data sets that the project does not know
 
 
 @dataclass(frozen=True)
@@ -143,15 +156,17 @@ def files_read() -> list[Path]:
 
 
 def family(dataset: str) -> str:
-    """The family of `data/correct/` that a data set belongs to.
+    """The family of `data/correct/` that a data set belongs to; ImageNet-C has one for each corruption.
 
     >>> family("imagenetv2-top-images"), family("cifar10.1-v6"), family("ood16/contrast/c05")
     ('imagenetv2', 'cifar10', 'ood16')
+    >>> family("imagenet-c/fog/3"), family("own:pets")
+    ('imagenet-c-fog', 'own')
     """
-    for name, prefixes in FAMILIES.items():
-        if dataset.startswith(prefixes):
-            return name
-    raise InputError("dataset", f"{dataset}: no family of tables holds it", f"families: {', '.join(FAMILIES)}")
+    head, *rest = dataset.split("/")
+    if head in ("imagenet-c", "imagenet-c-local") and rest and re.fullmatch("[a-z_]+", rest[0]):
+        return f"{head}-{rest[0]}"
+    return next((name for name, prefixes in FAMILIES.items() if dataset.startswith(prefixes)), OWN_FAMILY)
 
 
 def read_counts(*, dataset=None, models=None, labels="original", class_id=None) -> pd.DataFrame:
@@ -172,6 +187,41 @@ def read_counts(*, dataset=None, models=None, labels="original", class_id=None) 
 def read_confusions(*, dataset=None, models=None, label=None) -> pd.DataFrame:
     """Rows of `confusions` (label differs from pred), shipped and own; None keeps all."""
     return _both("confusions", models, dataset=dataset, label=label)
+
+
+def prediction_files() -> list[Path]:
+    """The shipped files of predictions, one a family, sorted."""
+    return sorted((paths.data() / "predictions").glob("*.parquet"))
+
+
+def read_predictions(*, dataset=None, models=None) -> pd.DataFrame:
+    """Rows of the shipped predictions with the columns of `PREDICTIONS`; None keeps all.
+
+    Raises
+    ------
+    IntegrityError : a file is damaged, has other columns, or is not the one that PROVENANCE.json lists.
+    """
+    found = prediction_files()
+    if dataset is not None:
+        found = [path for path in found if path.stem == family(dataset)]
+    filters = _filters(models, dataset=dataset)
+    frames = [read_predictions_file(path, filters, lock=True) for path in found]
+    frames = frames or [PREDICTIONS.empty_table().to_pandas()]
+    return _plain(pd.concat(frames, ignore_index=True))
+
+
+def read_predictions_file(path, filters=None, *, lock: bool = False, pairs: bool = False) -> pd.DataFrame:
+    """Rows of one file of predictions; `lock` holds it against PROVENANCE.json, which `derive` is about to write.
+
+    `pairs` : only the distinct pairs of data set and model
+    """
+    path = Path(path)
+    columns = ["dataset", "model"] if pairs else None
+    frame = _plain(_read_parquet(path, "predictions", filters, lock=lock, columns=columns).to_pandas())
+    if pairs:
+        return frame.drop_duplicates(ignore_index=True)
+    _check(frame, "predictions", path)
+    return frame
 
 
 def counts(dataset: str, *, models=None, labels: str = "original") -> Counts:
@@ -226,6 +276,16 @@ def correct(dataset: str, *, models=None, labels: str = "original") -> Correct:
     _positions(tuple(answers.columns), wanted, dataset)
     right = np.ascontiguousarray(answers[list(wanted)].to_numpy(dtype=bool).T)
     return Correct(dataset, labels, wanted, first.index.to_numpy(), first["class_id"].to_numpy(), right)
+
+
+def rows_of(name: str) -> pd.DataFrame:
+    """The rows of `models` or `datasets`, shipped and own; a shipped row is never taken over by an own one."""
+    shipped, own = read_csv(name), paths.own() / f"{name}.csv"
+    if not own.exists():
+        return shipped
+    mine = read_csv(name, own)
+    mine = mine[~mine[KEYS[name][0]].isin(shipped[KEYS[name][0]])]
+    return pd.concat([shipped, mine], ignore_index=True) if len(mine) else shipped
 
 
 def read_csv(name: str, path=None) -> pd.DataFrame:
@@ -285,18 +345,32 @@ def write_correct(frame: pd.DataFrame, path) -> None:
     _write(frame[schema.names], schema, "correct", path)
 
 
-def _write(frame: pd.DataFrame, schema: pa.Schema, kind: str, path) -> None:
+def write_predictions(frame: pd.DataFrame, path, *, made: dict) -> None:
+    """Write rows of `PREDICTIONS`; `made` (command, seconds, ...: JSON without a date) goes into the file with them."""
+    frame = frame.reindex(columns=PREDICTIONS.names).astype({"confidence": "float32", "label_rank": "Int16"})
+    text = json.dumps(made, sort_keys=True, ensure_ascii=False)
+    _write(one_chunk(frame), PREDICTIONS, "predictions", path, {"made": text})
+
+
+def made(path) -> dict:
+    """How a file of predictions was made, as its writer said."""
+    return json.loads(pq.read_schema(path).metadata.get(b"made", b"{}"))
+
+
+def _write(frame: pd.DataFrame, schema: pa.Schema, kind: str, path, metadata: dict | None = None) -> None:
     frame = frame.sort_values(KEYS[kind], kind="stable").reset_index(drop=True)
     _check(frame, kind, Path(path))
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-    table = table.replace_schema_metadata({"analysis": json.dumps({"table": kind, "version": VERSION})})
+    about = {"analysis": json.dumps({"table": kind, "version": VERSION})}
+    table = table.replace_schema_metadata(about | (metadata or {}))
     with files.atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=1 << 16, write_page_checksum=True)
 
 
-def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
+def _read_parquet(path: Path, kind: str, filters=None, *, lock: bool = True, columns=None) -> pa.Table:
     _READ.add(path)
-    _check_lock(path)
+    if lock:
+        _check_lock(path)
     try:
         handle = pq.ParquetFile(path, page_checksum_verification=True)
         meta = json.loads(handle.schema_arrow.metadata[b"analysis"])
@@ -307,7 +381,12 @@ def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
     if meta.get("table") != kind or meta.get("version", 0) > VERSION:
         raise _fault(path, f"holds {meta.get('table')} version {meta.get('version')}, expected {kind} {VERSION}")
     schema = handle.schema_arrow
-    declared = {"class_counts": COUNTS, "confusions": CONFUSIONS, "correct": CORRECT}[kind]
+    declared = {
+        "class_counts": COUNTS,
+        "confusions": CONFUSIONS,
+        "correct": CORRECT,
+        "predictions": PREDICTIONS,
+    }[kind]
     found = [(field.name, field.type) for field in schema][: len(declared)]
     extra = schema.names[len(declared) :]
     if found != [(f.name, f.type) for f in declared] or (extra and kind != "correct"):
@@ -315,7 +394,7 @@ def _read_parquet(path: Path, kind: str, filters=None) -> pa.Table:
     if not all(pa.types.is_boolean(schema.field(name).type) for name in extra):
         raise _fault(path, "a model column is not boolean")
     try:
-        return pq.read_table(path, filters=filters or None, page_checksum_verification=True)
+        return pq.read_table(path, filters=filters or None, columns=columns, page_checksum_verification=True)
     except (pa.ArrowException, OSError, ValueError):
         raise _fault(path, "damaged: a page checksum does not match") from None
 
@@ -359,10 +438,13 @@ def _check_lock(path: Path) -> None:
         _hashed[path] = stamp
 
 
-def _both(kind: str, models, **equal) -> pd.DataFrame:
+def _filters(models, **equal) -> list[tuple]:
     filters = [(column, "=", value) for column, value in equal.items() if value is not None]
-    if models is not None:
-        filters.append(("model", "in", list(models)))
+    return filters if models is None else [*filters, ("model", "in", list(models))]
+
+
+def _both(kind: str, models, **equal) -> pd.DataFrame:
+    filters = _filters(models, **equal)
     name = f"{kind}.parquet"
     found = [paths.data() / name, *[path for path in [paths.own() / name] if path.exists()]]
     frames = []
@@ -384,7 +466,16 @@ def _both(kind: str, models, **equal) -> pd.DataFrame:
 def _read_correct(path: Path, dataset: str) -> pd.DataFrame:
     frame = _plain(_read_parquet(path, "correct", [("dataset", "=", dataset)]).to_pandas())
     _check(frame, "correct", path)
+    # A family's table has a column for every model of any of its data sets.
+    frame = frame.drop(columns=[name for name in frame.columns[len(CORRECT) :] if frame[name].isna().all()])
     return frame.drop(columns="dataset").set_index("item_id")
+
+
+def one_chunk(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with text in one piece: pandas keeps the pieces that were joined, and Parquet writes each by itself,
+    so that equal rows would not be equal bytes."""
+    text = [name for name in frame.columns if isinstance(frame[name].dtype, pd.StringDtype)]
+    return frame.astype(dict.fromkeys(text, object))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -416,6 +507,16 @@ def _check(frame: pd.DataFrame, kind: str, path: Path) -> None:
         sums = frame[["confidence_sum", "confidence_sq_sum", "confidence_correct_sum"]]
         if not (sums.isna() | (sums.ge(0) & sums.le(frame["n"], axis=0))).all(axis=None):
             raise _fault(path, "a sum of confidences lies outside 0..n")
+    if kind == "predictions":
+        if (frame["label"] < -1).any() or (frame["pred"] < -1).any():
+            raise _fault(path, "a class id is below -1")
+        if not frame["confidence"].dropna().between(0, 1).all():
+            raise _fault(path, "a confidence lies outside 0..1")
+        rank = frame["label_rank"].fillna(-1)
+        if (frame["label_rank"] < 0).any() or ((frame["label"] < 0) & (rank >= 0)).any():
+            raise _fault(path, "a rank is negative, or an item of no class has one")
+        if ((frame["label"] >= 0) & (frame["label"] == frame["pred"]) & (rank > 0)).any():
+            raise _fault(path, "the label is the answer, yet its rank is not 0")
     if kind == "confusions" and ((frame["count"] <= 0) | (frame["label"] == frame["pred"])).any():
         raise _fault(path, "a confusion has no count, or label equals prediction")
 

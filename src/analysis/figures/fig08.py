@@ -12,7 +12,7 @@ from .style import COLUMN, FULL, INK, WEAK
 @drawing(
     columns="dataset representation group severity accuracy low high",
     width=FULL,
-    height=lambda table, width: 0.8 + 1.9 * style.grid(_panels(table), width, 3, 1.9)[0],
+    height=lambda table, width: 0.8 + 1.9 * style.grid(*_panels(table, width))[0],
     caption="Accuracy of {representation} text classifiers on noisy versions of the test texts of {dataset} corpora, by"
     " severity (0: clean), mean over kinds of noise. First row: all classes, bars from the harshest to the mildest"
     " kind. Second: the weakest classes, chosen on other clean items than those read.",
@@ -21,7 +21,7 @@ def draw_fig08_noise(table, figure):
     corpora, groups = style.ordered(table["dataset"]), ("all", "weakest")
     table = table.assign(group=table["group"].str.split().str[0])
     shape = {"sharex": True, "sharey": True}
-    panels = iter(style.panels(figure, len(corpora) * len(groups), 3, 1.9, **shape))
+    panels = iter(style.panels(figure, len(corpora) * len(groups), len(corpora), 1.5, **shape))
     representations = style.ordered(table["representation"])
     for group in groups:
         for corpus in corpora:
@@ -32,8 +32,7 @@ def draw_fig08_noise(table, figure):
                 if group == "all":
                     axes.vlines(x, rows["low"], rows["high"], color=look["color"], linewidth=0.7, alpha=0.6)
                 axes.plot(x, rows["accuracy"], **look, markersize=3.4, linewidth=0.9)
-            title = f"{style.dataset(corpus)}: {'all classes' if group == 'all' else 'weakest classes'}"
-            axes.set_title(title)
+            axes.set_title(style.dataset(corpus) + (", weakest" if group == "weakest" else ""))
             axes.set_xticks(sorted(table["severity"].unique()))
             axes.set_ylim(0, 1.01)
             axes.grid(axis="y")
@@ -44,8 +43,9 @@ def draw_fig08_noise(table, figure):
     style.legend(figure, handles)
 
 
-def _panels(table) -> int:
-    return 2 * table["dataset"].nunique()
+def _panels(table, width: float) -> tuple[int, float, int]:
+    corpora = table["dataset"].nunique()
+    return 2 * corpora, width, corpora
 
 
 @drawing(
@@ -55,8 +55,8 @@ def _panels(table) -> int:
         0.8 + style.grid(3, width, 3, 1.8)[0] * (0.6 + 0.2 * len(table[["shift", "models_set"]].drop_duplicates()))
     ),
     caption="Do weak classes of text lose more under noise? Loss of the weakest classes minus loss of the others on"
-    " three scales, mean over kinds and severities, for {models_set} classifiers and {shift} corpora. Classes chosen on clean"
-    " texts, or, as the mirror, on noisy ones, and read on other texts; 95 % intervals from a bootstrap of classes."
+    " three scales, mean over kinds and severities, for {models_set} classifiers and {shift} corpora. Classes chosen on"
+    " clean texts, or, as the mirror, on noisy ones, and read on other texts; 95 % intervals: bootstrap of classes."
     " Grey: smaller than the smallest effect of interest.",
 )
 def draw_fig08_loss(table, figure):

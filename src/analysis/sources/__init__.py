@@ -1,7 +1,8 @@
 """Published results of other people, read into two forms: predictions of items, or counts of classes.
 
-One module a source; `READERS` is the registry. A reader takes the files that `data/sources.csv` pins by sha256, checks
-what it reads (`check`), repairs what is known to be wrong and says so, and yields
+One module a source; `READERS` is the registry, its last reader (`runs`) reads this project's own shipped predictions. A
+reader takes the files that `data/sources.csv` pins by sha256, checks what it reads (`check`), repairs what is known to
+be wrong and says so, and yields
 
 - `Predictions`: one model on one data set, an item a row; or
 - `ClassCounts`: one model on one data set, a class a row, where items were not published.
@@ -16,7 +17,7 @@ import numpy as np
 
 from . import check
 
-READERS = ("imagenetv2", "analysing_relations", "imagenetx", "clip", "cifar", "trials", "authors", "hint3")
+READERS = ("imagenetv2", "analysing_relations", "imagenetx", "clip", "cifar", "trials", "authors", "hint3", "runs")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Predictions:
     `pred` is -1 where no answer was given (a person in a trial): wrong, and a confusion with nothing.
     `label` is -1 where the item belongs to no class (a query out of scope): in no count, in confusions alone.
     `top5` says whether the label is among the five best; `confidence` is the probability of `pred`. None: unknown.
+    `members` are the ids of the classes that get rows where the data set holds some of the `n_classes`; None: all.
+    `space` is the label space where the id of the data set does not tell it (a user's own).
     """
 
     dataset: str
@@ -46,6 +49,8 @@ class Predictions:
     n_classes: int
     confidence: np.ndarray | None = None
     top5: np.ndarray | None = None
+    members: np.ndarray | None = None
+    space: str = ""
 
     @property
     def right(self) -> np.ndarray:
