@@ -18,7 +18,8 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 export PYTHONNOUSERSITE := 1
-unexport PYTHONPATH ANALYSIS_BUILD_DIR
+# Without bytecode on disk every process would compile torch again.
+unexport PYTHONPATH ANALYSIS_BUILD_DIR PYTHONDONTWRITEBYTECODE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -115,7 +116,7 @@ lab: | $(LAB) ## open the notebooks in JupyterLab
 # The paper's four networks on the images of ImageNet; MODELS, DATASETS and ARGS choose others (docs/imagenet.md).
 MODELS ?= paper
 DATASETS ?= imagenet-val
-predictions: | $(INFERENCE) ## run networks over image folders: make predictions IMAGES=/path/to/imagenet
+predictions: | $(INFERENCE) $(if $(findstring ray,$(ARGS)),$(RAY)) ## run networks over image folders: make predictions IMAGES=/path/to/imagenet
 	@$(PY) -m analysis predict --models $(MODELS) --datasets $(DATASETS) $(if $(IMAGES),--images "$(IMAGES)") $(ARGS)
 
 text: | $(INFERENCE) ## train the text classifiers again whose results are shipped

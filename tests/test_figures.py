@@ -457,6 +457,7 @@ def tiny_sensitivity() -> pd.DataFrame:
 
 
 TABLES = {
+    "fig04_beside": text_correlation,
     "fig08_loss": loss,
     "fig08_noise": noise_curves,
     "fig08_scope": swallowed,

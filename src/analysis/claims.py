@@ -241,7 +241,6 @@ NO_SHIFT = (
     ("imagenet-a", "original", "networks", "no usable answers to images or counts of classes were found"),
     ("imagenet-c", "original", "networks", "no usable answers to images or counts of classes were found"),
     ("cifar10-c", "original", "paper/resnet152", "10 classes are fewer than 20: described in notebook 10"),
-    ("tiny-imagenet-c-local", "original", "networks", "nothing has been predicted on it yet"),
     ("ood16", "original", "tizian", "16 categories are fewer than 20, with 10 to 40 clean trials each"),
 )
 

@@ -199,9 +199,15 @@ def readme():
 
 @cli.command()
 @click.option("--inference", is_flag=True, help="Time the inference engine beside a plain loop (minutes) instead.")
+@click.option("--text", is_flag=True, help="Time the text classifiers and the embedding of texts (minutes) instead.")
 @click.option("--quick", is_flag=True, help="With --inference: one round, printed and not kept.")
-def bench(inference, quick):
+def bench(inference, text, quick):
     """Time the measures beside other libraries, in one run; docs/benchmarks.md keeps it."""
+    if text:
+        from .text.bench import lines
+
+        click.echo("\n".join(lines()))
+        return
     if inference:
         from .vision.bench import main as run_inference
 
@@ -294,6 +300,17 @@ def check_images(folder, datasets, jobs, quick):
     from .vision import checking
 
     checking.main(folder, datasets=datasets, quick=quick, jobs=jobs, say=click.echo)
+
+
+@cli.command(hidden=True)
+@click.argument("family")
+@click.option("--seconds", type=float, required=True, help="What computing them took, all processes together.")
+def ship(family, seconds):
+    """Write our own runs from the store into data/predictions, from where `analysis tables` derives the rest."""
+    from .paths import shown
+    from .ship import ship_runs
+
+    click.echo(f"{shown(ship_runs(family, seconds=seconds))} written; now: analysis tables")
 
 
 def main():

@@ -9,8 +9,47 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import own, paths, tables
+from . import own, paths, store, tables
 from .errors import UsageError, some
+
+LITE0 = "package/efficientnet_lite0"
+COMMANDS = {
+    "tiny-imagenet": f"make predictions MODELS={LITE0} DATASETS=tiny-imagenet; the same with"
+    " DATASETS=tiny-imagenet-c-local ARGS='--per-class 10'",
+    "text": "make text",
+}
+
+
+def ship_runs(family: str, *, seconds: float, folder=None) -> Path:
+    """Write the runs that are shipped, from the store; `seconds` is what computing them took, all processes together.
+
+    Raises
+    ------
+    UsageError : no runs of that family are shipped, or some are not in the store; says which.
+    """
+    if family not in COMMANDS:
+        raise UsageError("ship", f"{family}: no runs of it are shipped", f"one of {', '.join(COMMANDS)}")
+    have = {own.identity(entry): entry for entry in store.entries(folder=folder)}  # of several the newest
+    wanted = list(_tiny() if family == "tiny-imagenet" else _text())
+    if absent := [f"{model} on {dataset}" for dataset, model in wanted if (dataset, model) not in have]:
+        raise UsageError("ship", f"{some(absent)}: not in the store", f"run {COMMANDS[family]}")
+    made = {"command": COMMANDS[family], "seconds": round(seconds)}
+    noisy = {dataset for dataset, _ in wanted if family == "text" and "/" in dataset}
+    return ship(family, [have[pair] for pair in wanted], made, without_confidence=noisy)
+
+
+def _tiny():
+    from .vision import corruptions
+
+    cases = corruptions.conditions("tiny-imagenet-c-local")
+    names = ["tiny-imagenet", *(corruptions.dataset_id("tiny-imagenet-c-local", *case) for case in cases)]
+    return ((name + end, LITE0) for name in names for end in ("", "@1000"))
+
+
+def _text():
+    from .text import runs
+
+    return runs.shipped()
 
 
 def ship(family: str, entries: Iterable, made: dict, *, without_confidence: Collection[str] = ()) -> Path:
@@ -20,7 +59,7 @@ def ship(family: str, entries: Iterable, made: dict, *, without_confidence: Coll
     ----------
     family : of `tables.FAMILIES`; every entry's data set must belong to it
     made : how: `command`, `seconds`; no date, so that the same predictions are the same bytes
-    without_confidence : data sets whose confidences are left out, to save space; ids, or an id before its first "/"
+    without_confidence : data sets whose confidences are left out, to save space
 
     Raises
     ------
@@ -35,7 +74,7 @@ def ship(family: str, entries: Iterable, made: dict, *, without_confidence: Coll
             raise UsageError("ship", f"{model} on {dataset}: two entries", "give one of them")
         seen.add(pair)
         frame = own.frame(entry)
-        if {dataset, dataset.split("/")[0]} & set(without_confidence):
+        if dataset in without_confidence:
             frame["confidence"] = np.float32("nan")
         frames.append(frame)
     if not frames:

@@ -192,6 +192,9 @@ def test_the_command_takes_several_names_in_a_row(here, monkeypatch, capsys):
 # ---- Processes: each starts torch anew, so there are few ------------------------------------------------------------
 
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds worker processes through /proc")
+
+
 def test_two_shards_give_the_bytes_of_one_process(here):
     one = run(here, (NET, OTHER), folder=here / "one")
     two = run(here, (NET, OTHER), folder=here / "two", jobs=2)
@@ -201,6 +204,7 @@ def test_two_shards_give_the_bytes_of_one_process(here):
         assert a.read_bytes() == b.read_bytes()
 
 
+@needs_proc
 def test_a_killed_shard_is_a_fault_of_the_machine_and_keeps_finished_blocks(here, monkeypatch):
     real = pool._show
     children = []
@@ -228,9 +232,10 @@ def test_a_killed_shard_is_a_fault_of_the_machine_and_keeps_finished_blocks(here
 def _children(pid: int) -> list[int]:
     """Spawned workers: not the resource tracker, which multiprocessing keeps beside them."""
     found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        status = Path("/proc", number, "stat")
         try:
-            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
+            parent = int(status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
             line = (status.parent / "cmdline").read_bytes()
         except (OSError, ValueError):
             continue
@@ -239,7 +244,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+@needs_proc
 def test_ctrl_c_is_130_and_the_run_goes_on_where_it_was(here):
     store_folder = paths.cache() / "predictions"
     command = [sys.executable, "-m", "analysis", "predict", "--models", NET, OTHER]

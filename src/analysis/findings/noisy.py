@@ -176,6 +176,27 @@ def taken_for(found: Noisy, kind: str, severity: int, most: int = 6) -> pd.DataF
     return pd.DataFrame(rows)
 
 
+def sentences(found: Noisy, kind: str, severity: int, most: int = 5) -> pd.DataFrame:
+    """Texts that were right when clean and are wrong with noise: the text, the noisy text, its class.
+
+    An empty table with one column that says so where the corpus is not on this machine: no text is stored here.
+    """
+    from ..errors import AnalysisError
+    from ..text import corpora, noise
+
+    try:
+        corpus = corpora.load(found.corpus)
+    except (AnalysisError, ImportError):
+        return pd.DataFrame({f"{found.corpus} is not on this machine: make data fetches it": []})
+    here = (found.conditions["kind"] == kind) & (found.conditions["severity"] == severity)
+    lost = np.flatnonzero(found.right[0] & ~found.right[1 + int(np.flatnonzero(here)[0])])[:most]
+    order = pd.Index(tables.correct(found.corpus, models=[found.model]).item_id[lost])
+    rows = pd.Index(np.asarray(corpus.test_id).astype(str)).get_indexer(order.astype(str))
+    texts = [corpus.test_text[row] for row in rows]
+    changed = noise.apply(texts, order.tolist(), kind=kind, severity=severity)
+    return pd.DataFrame({"clean": texts, "noisy": changed, "class": found.names[found.class_index[lost]]})
+
+
 # Real users: classifiers trained on a bot's sentences, cross-validated there, then put to its users' queries.
 def real_users(*, rng, draws: int = 400, splits: int = 20) -> list[shifted.Shifted]:
     """HINT3, a bot each: cross-validation on its training sentences against its users' queries; models are our runs."""

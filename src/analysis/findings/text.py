@@ -80,6 +80,12 @@ def _corpus(name: str, runs: dict[str, tuple[str, ...]]) -> Corpus:
     return Corpus(name, tuple(runs), right, answers.class_index, names, claims.weak_set_size(len(answers.classes)))
 
 
+def same_answers(name: str, first: str, second: str) -> float:
+    """Share of the items on which two models are both right or both wrong."""
+    right = tables.correct(name, models=[first, second]).right
+    return float((right[0] == right[1]).mean())
+
+
 def run_table(name: str) -> pd.DataFrame:
     """One row a run: overall accuracy, lowest class by recall and by precision (the published tables print the latter).
 

@@ -37,9 +37,11 @@ CLASSIFIERS = {
     "tfidf-mlp": ("tf-idf, one hidden layer", "tf-idf", 2024, "none"),
     "tfidf-svm": ("tf-idf, linear SVM", "tf-idf", 1998, "none"),
     "char-svm": ("characters, linear SVM", "tf-idf", 1998, "none"),
-    "vectors-mlp": ("MiniLM word vectors, one hidden layer", "word vectors", 2020, "sentence pairs (all-MiniLM-L6-v2)"),
+    "vectors-mlp": ("MiniLM word vectors, softmax", "word vectors", 2020, "sentence pairs (all-MiniLM-L6-v2)"),
     "fasttext": ("fastText, supervised", "fastText", 2016, "none"),
     "sentence-lr": ("MiniLM sentences, logistic regression", "MiniLM", 2020, "sentence pairs (all-MiniLM-L6-v2)"),
+    "bert": ("BERT-base", "BERT", 2018, "books, Wikipedia; then fine-tuned"),
+    "bert-tiny": ("BERT-tiny", "BERT", 2019, "books, Wikipedia; then fine-tuned"),
     "minilm": ("MiniLM, fine-tuned", "MiniLM", 2020, "sentence pairs (all-MiniLM-L6-v2), then fine-tuned"),
 }
 RUNS = 10
@@ -123,7 +125,7 @@ def facts(dataset: str) -> tuple[str, str, str] | None:
         return "imagenet", "", "one image a class, most likely of ImageNet's training set: never for a claim"
     if head == "imagenet-a" or (head == "imagenet-r" and at):
         return "imagenet" if at else head, "imagenet-val", ALL_1000 if at else OWN_200
-    corpus = re.sub("-(cv|v2|bydate|imbalanced)$", "", head)
+    corpus = re.sub("(-(cv|v2|bydate|imbalanced))?(-validation)?$", "", head)
     published = head.removesuffix("-v2") in CORPORA and corpus != "clinc150"
     if corpus not in CORPORA or (published and not rest):
         return None
@@ -132,7 +134,8 @@ def facts(dataset: str) -> tuple[str, str, str] | None:
     if head.endswith("-cv"):
         return corpus, "", "cross-validation on its training data"
     if corpus == "clinc150":
-        of = "training set of unequal classes; " if head != corpus else ""
+        of = "training set of unequal classes; " if "imbalanced" in head else ""
+        of += "validation questions, for thresholds; " if head.endswith("-validation") else ""
         return corpus, "", f"{of}in-scope queries only; class ids in the order of the names"
     return corpus, "", "all 7,532 posts of the test set by date; class ids of 20news"
 

@@ -71,7 +71,7 @@ class Options:
     precision: str | None = None
     weights: Path | None = None
     vectors: Path | None = None
-    quiet: bool = False
+    keep: bool = True  # vectors of texts on disk, for the next run
 
 
 @dataclass(frozen=True)
@@ -368,7 +368,7 @@ def _encoder(plan: Plan):
     if key not in _ENCODERS:
         _ENCODERS.clear()
         _ENCODERS[key] = Encoder(plan.folder, max_length=plan.settings["max_length"], device=plan.options.device)
-    return _ENCODERS[key].kept
+    return _ENCODERS[key].kept if plan.options.keep else _ENCODERS[key].embed
 
 
 _MAKERS = {

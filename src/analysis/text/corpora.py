@@ -22,6 +22,7 @@ MAX_CHARS = 100_000
 MAX_OVERLAP = 0.001
 _NO_WORD = re.compile(r"[\W_]+")
 HINT3 = ("hint3-curekart", "hint3-powerplay11", "hint3-sofmattress")
+VALIDATED = ("clinc150", "clinc150-imbalanced")  # with a validation set of their own
 NAMES = (
     "banking77",
     "20news",

@@ -142,7 +142,9 @@ def load(folder, *, n_classes: int | None = None):
             model, info = kind.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **head
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as fault:
+    except Exception as fault:  # whatever class tokenizers, safetensors and transformers have for a bad file
+        if devices.out_of_memory(fault):
+            raise devices.memory_fault(f"loading {paths.shown(folder)}") from fault
         remedy = "give a folder that from_pretrained of transformers reads"
         raise InputError("weights", f"{paths.shown(folder)}: transformers cannot load it", remedy) from fault
     finally:

@@ -4,8 +4,9 @@ A run is one classifier with one seed on one corpus. It is trained once and aske
 corpus's own and those with noise); each set of answers is one entry of the prediction store. What is there is not
 computed again, so a stopped command goes on where it ended.
 
-Data sets: `<corpus>`, `<corpus>/<noise>/<severity>`, and `<corpus>-cv`, where the training set is answered by five
-classifiers that were each trained on the other folds.
+Data sets: `<corpus>`, `<corpus>/<noise>/<severity>`, `<corpus>-validation` where a corpus has a validation set (on
+which thresholds are set), and `<corpus>-cv`, where the training set is answered by five classifiers that were each
+trained on the other folds.
 """
 
 import time
@@ -20,7 +21,7 @@ from ..errors import UsageError, some
 from ..progress import Progress
 from . import classifiers, corpora, noise
 
-FOLDS = 5
+FOLDS, VALIDATION = 5, "-validation"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Job:
     severities: tuple[int, ...] = ()
 
 
-_FIVE = ("tfidf-mlp", "tfidf-svm", "vectors-mlp", "fasttext", "sentence-lr")
+_CHEAP = ("tfidf-mlp", "tfidf-svm", "vectors-mlp", "fasttext")  # to ask: the fifth runs a network over every text
+_FIVE = (*_CHEAP, "sentence-lr")
 _RUNS, _FIRST = tuple(range(5)), (0,)
 # A training text of each class must be asked and others trained on: one of the three bots has classes of one text.
 _BOTS = tuple(f"{bot}{version}" for bot in corpora.HINT3 for version in ("", "-v2"))
@@ -42,8 +44,10 @@ _CROSS = ("hint3-curekart-cv", "hint3-sofmattress-cv")
 # What data/predictions holds of our own runs; `analysis text --shipped` makes it again.
 SHIPPED = (
     Job(("banking77", "clinc150", "20news", *_BOTS, *_CROSS), _FIVE, _RUNS),
-    Job(("banking77", "clinc150", *_BOTS), _FIVE, _FIRST, noise.KINDS, noise.SEVERITIES),
-    Job(("20news",), ("tfidf-mlp", "tfidf-svm", "vectors-mlp", "fasttext"), _FIRST, noise.KINDS, (1, 3, 5)),
+    Job(("banking77", *_BOTS), _FIVE, _FIRST, noise.KINDS, noise.SEVERITIES),
+    Job(("clinc150",), _CHEAP, _FIRST, noise.KINDS, noise.SEVERITIES),
+    Job(("clinc150",), ("sentence-lr",), _FIRST, noise.KINDS, (1, 3, 5)),
+    Job(("20news",), _CHEAP, _FIRST, noise.KINDS, (1, 3, 5)),
     Job(("20news",), ("sentence-lr",), _FIRST, ("typo",), (3,)),
     Job(("banking77",), ("minilm",), (0, 1, 2)),
     Job(("banking77",), ("minilm",), _FIRST, noise.KINDS, noise.SEVERITIES),
@@ -175,7 +179,7 @@ def recipe(plan: classifiers.Plan, corpus: corpora.Corpus, suffix: str = "") -> 
     found |= plan.recipe()
     if suffix == "-cv":
         found["folds"] = {"k": FOLDS, "seed": 0}
-    elif suffix:
+    elif suffix.startswith("/"):
         kind, severity = _noise_of(suffix)
         found["noise"] = {"kind": kind, "severity": severity, "rate": noise.RATES[kind][severity - 1], "seed": 0}
     return found
@@ -197,14 +201,23 @@ def _answers(plan, corpus, suffixes, folder) -> Iterator[tuple]:
             if trained is None:
                 trained = classifiers.train(plan, corpus)
                 seconds = time.perf_counter() - start
-            asked = noise.noisy(corpus, *_noise_of(suffix)) if suffix else corpus
-            table = classifiers.table(asked.test_id, asked.test_label, trained.scores(asked.test_text))
+            asked, label, texts = _asked(corpus, suffix)
+            table = classifiers.table(asked, label, trained.scores(texts))
             about = dict(trained.about)
         about |= {"seconds": round(time.perf_counter() - start, 2), "seconds_training": round(seconds, 2)}
         about |= {"calibrated": classifiers.KINDS[plan.classifier].calibrated}
         about |= {"n_classes": corpus.n_classes, "of": corpus.facts()}
         yield suffix, store.put(made_of, table, about=about, folder=folder), True
         seconds = 0.0
+
+
+def _asked(corpus, suffix: str) -> tuple:
+    """Ids, labels and texts of the set that is asked."""
+    if suffix == VALIDATION:
+        ids = np.array([f"validation-{row}" for row in range(len(corpus.validation_text))], dtype=object)
+        return ids, corpus.validation_label, corpus.validation_text
+    asked = noise.noisy(corpus, *_noise_of(suffix)) if suffix else corpus
+    return asked.test_id, asked.test_label, asked.test_text
 
 
 def _cross_validated(plan, corpus):
@@ -249,7 +262,8 @@ def _suffixes(corpus: str, job: Job) -> list[str]:
         if job.noise:
             raise UsageError("noise", f"{corpus}: no noise on a cross-validated training set", "leave it out")
         return ["-cv"]
-    return ["", *(f"/{kind}/{severity}" for kind in job.noise for severity in job.severities)]
+    own = [VALIDATION] if corpus in corpora.VALIDATED else []
+    return ["", *own, *(f"/{kind}/{severity}" for kind in job.noise for severity in job.severities)]
 
 
 def _noise_of(suffix: str) -> tuple[str, int]:
@@ -260,7 +274,7 @@ def _noise_of(suffix: str) -> tuple[str, int]:
 def _summary(name: str, classifier: str, found: dict, n_classes: int) -> Summary:
     """From the answers without noise; the seconds are of all sets of answers."""
     accuracy, worst = [], []
-    plain = [entry for (_, suffix), (entry, _) in found.items() if "/" not in suffix]
+    plain = [entry for (_, suffix), (entry, _) in found.items() if suffix in ("", "-cv")]
     for entry in plain:
         if entry.n_labelled:
             table = entry.table()

@@ -150,8 +150,8 @@ def _bf16_changes(scratch: Path) -> str:
         tables.append(_table(Path(store), REAL, precision))
     changed = int((tables[0].pred != tables[1].pred).sum())
     return (
-        f"bf16 weights change {changed} of {len(tables[0])} labels of {REAL} (real weights); "
-        "with random weights, all near ties, they change far more. Hence another key, and never the default."
+        f"bf16 weights change {changed} of {len(tables[0])} labels of {REAL} (real weights): another key of the store, "
+        "never the default."
     )
 
 

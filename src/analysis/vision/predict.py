@@ -185,7 +185,7 @@ def sample(item_id: Sequence[str], label: np.ndarray, per_class: int) -> np.ndar
     It is the same for every model, condition and order of the items, and a smaller sample is part of a larger one.
 
     >>> sample(["a", "b", "c", "d"], np.array([0, 0, 1, 1]), 1).tolist()
-    [1, 2]
+    [1, 3]
     """
     import hashlib
 

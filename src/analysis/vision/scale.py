@@ -68,7 +68,7 @@ def _answer(ray, works: list, options, outcome, *, jobs: int, threads: int, gpus
         batch_size=1,
         num_cpus=CPUS,
         num_gpus=gpus,
-        max_restarts=-1,
+        max_restarts=-1,  # until Ray 2.64; without these two it tries for ever
         max_task_retries=TRIES,
     )
     finished = []
@@ -77,8 +77,10 @@ def _answer(ray, works: list, options, outcome, *, jobs: int, threads: int, gpus
             done = pickle.loads(row["outcome"])  # written by `Shard` in this very run
             if done.fault:
                 engine.raise_fault(done.fault)
-            progress.skip(row["skipped"])
-            progress.advance(row["done"])
+            if row["skipped"]:
+                progress.skip(row["skipped"])
+            if row["done"]:
+                progress.advance(row["done"])
             outcome.add(done)
             finished.append(row["index"])
     except ray.exceptions.RayError as fault:
@@ -136,6 +138,7 @@ class Shard:
 def _cluster(jobs: int) -> Iterator:
     """Ray, connected; a cluster of our own is ended and its folder removed, whatever happens."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of every actor that may be restarted
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray warns of its own old options and of files it leaves open
         try:
@@ -144,6 +147,7 @@ def _cluster(jobs: int) -> Iterator:
         except ImportError:
             remedy = "install its tier (requirements/ray.txt) or leave out --engine ray"
             raise UsageError("tier", "Ray is not installed", remedy) from None
+        warnings.simplefilter("ignore")  # again: Ray puts filters of its own before ours
         address, folder = os.environ.get("RAY_ADDRESS", "").strip(), None
         try:
             if address:
@@ -167,7 +171,7 @@ def _connect(ray, where: dict) -> None:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as fault:
         what = "no cluster at RAY_ADDRESS" if "address" in where else "no cluster could be started here"
         raise ResourceError("ray", f"{what} ({type(fault).__name__})", "see `ray status`") from fault
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # a fault comes as an exception, once
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
 
