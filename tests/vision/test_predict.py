@@ -230,18 +230,17 @@ def test_a_killed_shard_is_a_fault_of_the_machine_and_keeps_finished_blocks(here
 
 
 def _children(pid: int) -> list[int]:
-    """Spawned workers: not the resource tracker, which multiprocessing keeps beside them."""
-    found = []
+    """The shards of a process: children of its fork server (not that itself, nor the resource tracker beside it)."""
+    found = {}
     for number in filter(str.isdecimal, os.listdir("/proc")):
         status = Path("/proc", number, "stat")
         try:
             parent = int(status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
-            line = (status.parent / "cmdline").read_bytes()
+            found[int(number)] = parent, b"forkserver" in (status.parent / "cmdline").read_bytes()
         except (OSError, ValueError):
             continue
-        if parent == pid and b"spawn_main" in line:
-            found.append(int(status.parent.name))
-    return found
+    servers = {number for number, (parent, server) in found.items() if parent == pid and server}
+    return [number for number, (parent, _) in found.items() if parent in servers]
 
 
 @needs_proc
@@ -254,6 +253,8 @@ def test_ctrl_c_is_130_and_the_run_goes_on_where_it_was(here):
     while not _children(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
+    shards = _children(process.pid)
+    assert shards
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -261,7 +262,10 @@ def test_ctrl_c_is_130_and_the_run_goes_on_where_it_was(here):
     assert "Traceback" not in said
     left = [path for path in store_folder.rglob("*") if path.name.startswith(".analysis-tmp")]
     assert left == []
-    assert _children(process.pid) == []
+    deadline = time.monotonic() + 10
+    while any(Path("/proc", str(one)).exists() for one in shards) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [one for one in shards if Path("/proc", str(one)).exists()] == []
     assert run(here, (NET, OTHER))["items"].tolist() == [12, 12]
 
 

@@ -137,7 +137,8 @@ def draw_fig03_loss(table, figure):
         Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, markersize=4, label=name)
         for name, colour, marker, fill in SELECTIONS.values()
     ]
-    handles.append(Line2D([], [], color=NULL_TEXT, marker="x", linestyle="none", label="naive"))
+    if table.loc[table["selection"] == "naive", "value"].notna().any():
+        handles.append(Line2D([], [], color=NULL_TEXT, marker="x", linestyle="none", label="naive"))
     handles.append(Patch(color="#EBEBEB", label="below smallest effect of interest"))
     style.legend(figure, handles)
 

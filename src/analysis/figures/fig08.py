@@ -13,8 +13,8 @@ from .style import COLUMN, FULL, INK, WEAK
     columns="dataset representation group severity accuracy low high",
     width=FULL,
     height=lambda table, width: 0.8 + 1.9 * style.grid(*_panels(table, width))[0],
-    caption="Accuracy of {representation} text classifiers on noisy versions of the test texts of {dataset} corpora, by"
-    " severity (0: clean), mean over kinds of noise. First row: all classes, bars from the harshest to the mildest"
+    caption="Accuracy of {representation} text classifiers on noisy versions of the test texts of {dataset} corpora,"
+    " by severity (0: clean), mean over kinds of noise. First row: all classes, bars from the harshest to the mildest"
     " kind. Second: the weakest classes, chosen on other clean items than those read.",
 )
 def draw_fig08_noise(table, figure):
@@ -55,9 +55,9 @@ def _panels(table, width: float) -> tuple[int, float, int]:
         0.8 + style.grid(3, width, 3, 1.8)[0] * (0.6 + 0.2 * len(table[["shift", "models_set"]].drop_duplicates()))
     ),
     caption="Do weak classes of text lose more under noise? Loss of the weakest classes minus loss of the others on"
-    " three scales, mean over kinds and severities, for {models_set} classifiers and {shift} corpora. Classes chosen on"
-    " clean texts, or, as the mirror, on noisy ones, and read on other texts; 95 % intervals: bootstrap of classes."
-    " Grey: smaller than the smallest effect of interest.",
+    " three scales, mean over the kinds and severities that change any answer, for {models_set} classifiers and"
+    " {shift} corpora. Classes chosen on clean texts, or, as the mirror, on noisy ones, and read on other texts; 95 %"
+    " intervals: bootstrap of classes. Grey: smaller than the smallest effect of interest.",
 )
 def draw_fig08_loss(table, figure):
     draw_fig03_loss(table, figure)
@@ -70,9 +70,9 @@ def draw_fig08_loss(table, figure):
         0.9 + style.grid(table["selection"].nunique(), width, 2, 2.4)[0] * (0.35 + 0.52 * table["shift"].nunique())
     ),
     caption="Mean accuracy in cross-validation on the training sentences (open) and on the queries of real users"
-    " (filled) of the weakest classes, the strongest and the rest, for {shift} bots (HINT3); groups are chosen and read"
-    " on different items. Bars: central 95 % of the runs of all classifiers, not a confidence interval. Left: chosen in"
-    " cross-validation; right: on the users' queries.",
+    " (filled) of the weakest classes, the strongest and the rest, for {shift} bots (HINT3); groups are chosen and"
+    " read on different items. Bars: central 95 % of the runs of all classifiers, not a confidence interval. Left:"
+    " chosen in cross-validation; right: on the users' queries.",
 )
 def draw_fig08_users(table, figure):
     draw_fig03_groups(table, figure)
@@ -83,8 +83,9 @@ def draw_fig08_users(table, figure):
     width=COLUMN,
     height=lambda table, width: 0.75 + 0.15 * len(table) + 0.2 * table["representation"].nunique(),
     caption="Classes of CLINC150 that take in most queries that belong to no class, for {representation} classifiers:"
-    " share of all such queries, accepted at the threshold that keeps 95 % of the validation questions. Bars: Wilson"
-    " 95 % intervals. Ticks: what a class would take in if all were alike.",
+    " share of these queries that is accepted at the threshold which keeps 95 % of the validation questions. Classes"
+    " are chosen on one half of the queries and read on the other. Bars: Wilson 95 % intervals. Ticks: what a class"
+    " would take in if all were alike.",
 )
 def draw_fig08_scope(table, figure):
     axes = figure.subplots()
@@ -95,7 +96,7 @@ def draw_fig08_scope(table, figure):
         axes.hlines(y, rows["low"], rows["high"], color=WEAK, linewidth=1)
         axes.plot(rows["share"], y, "o", color=WEAK, markersize=3.4)
         axes.plot(rows["even"], y, "|", color=INK, markersize=5)
-    axes.set(xlim=(0, 1.05 * table["high"].max()), xlabel="Share of all out-of-scope queries (%)")
+    axes.set(xlim=(0, 1.05 * table["high"].max()), xlabel="Share of out-of-scope queries (%)")
     style.percent(axes.xaxis)
     handles = [
         Line2D([], [], linestyle="none", marker="o", color=WEAK, markersize=4, label="taken in"),

@@ -29,6 +29,7 @@ class Shift:
     without: tuple[int, ...] = ()
     in_claims: bool = True
     unit: str = "network"  # what a row of the counts is
+    n_models: int | None = None  # how many models the rows are of; default: as many as there are ids
 
 
 V2 = ("matched-frequency", "threshold-0.7", "top-images")
@@ -75,7 +76,13 @@ def measure(about: Shift, *, rng, draws: int = 400, splits: int = 20) -> Shifted
 
 
 def estimate(about: Shift, names, class_id, pair: dict, *, rng, draws: int = 400, splits: int = 20) -> Shifted:
-    """`measure` for counts at hand: `pair` as `pair_counts` gives it."""
+    """`measure` for counts at hand: `pair` as `pair_counts` gives it.
+
+    Classes with fewer than two items on either side have no halves and no noise estimate: they are left out here, so
+    that q and every rule about the number of classes see those that are used.
+    """
+    use = (np.minimum(pair["nc"], pair["ns"]) > 1).all(axis=0)
+    class_id, pair = class_id[use], {name: matrix[..., use] for name, matrix in pair.items()}
     q = claims.weak_set_size(len(class_id))
     return Shifted(
         about=about,
@@ -218,14 +225,14 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
             continue
         total = len(one.class_id)
         about = {"dataset": one.about.shifted, "labels": "original", "models": one.about.models}
-        about |= {"n_classes": total, "n_models": len(set(one.models))}
+        about |= {"n_classes": total, "n_models": one.about.n_models or len(set(one.models))}
         low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
-        verdict, reason = claims.judge("F3L", [(low, high)], n_classes=total)
+        verdict, reason = judged("F3L", (low, high), one.draws.corrected_r, n_classes=total)
         level = one.level
         text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}"
         text += f"; lowest {one.about.unit} {level.corrected.min():.2f}"
         values = {"effect": level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
-        text = "; ".join(filter(None, [reason, text, _lost(one.draws.corrected_r)]))
+        text = "; ".join(filter(None, [reason, text, lost(one.draws.corrected_r)]))
         rows.append(claims.row("F3L", **about, **values, naive=level.raw.mean(), verdict=verdict, reason=text))
         rows += [_loss_row(one, about, place, scale) for place, scale in enumerate(SCALES)]
     return rows
@@ -235,7 +242,8 @@ def _loss_row(one: Shifted, about: dict, place: int, scale: str) -> dict:
     value, low, high = _loss(one, place, "clean")
     mirror, mirror_low, mirror_high = _loss(one, place, "mirror")
     naive = getattr(one.naive, scale)
-    verdict, reason = claims.judge("F3D", [(low, high)], n_classes=about["n_classes"], scale=scale)
+    draws = one.draws.contrast[:, place]
+    verdict, reason = judged("F3D", (low, high), draws, n_classes=about["n_classes"], scale=scale)
     if verdict == "reproduced" and np.sign(mirror) != np.sign(value):
         verdict, reason = "cannot tell", "the mirror selection has the other sign"
     undefined = int(np.isnan(naive).sum())
@@ -246,10 +254,18 @@ def _loss_row(one: Shifted, about: dict, place: int, scale: str) -> dict:
         f"naive undefined: {undefined} of {len(naive)} {one.about.unit}s have clean accuracy 0 there"
         if undefined
         else "",
-        _lost(one.draws.contrast[:, place]),
+        lost(one.draws.contrast[:, place]),
     ]
     values = {"effect": value, "ci_low": low, "ci_high": high, "null": 0.0, "naive": naive.mean()}
     return claims.row("F3D", scale=scale, **about, **values, verdict=verdict, reason="; ".join(filter(None, parts)))
+
+
+def judged(claim: str, ends: tuple, draws: np.ndarray, **about) -> tuple[str, str]:
+    """`claims.judge`, unless more than a twentieth of the draws are undefined: the others are a selection."""
+    verdict, reason = claims.judge(claim, [ends], **about)
+    if np.isnan(draws).mean() > 0.05 and verdict in ("reproduced", "contradicted"):
+        return "cannot tell", "too many bootstrap draws are undefined"
+    return verdict, reason
 
 
 def _loss(one: Shifted, place: int, selection: str) -> tuple[float, float, float]:
@@ -261,9 +277,10 @@ def _loss(one: Shifted, place: int, selection: str) -> tuple[float, float, float
     return value, low, high
 
 
-def _lost(draws: np.ndarray) -> str:
-    lost = int(np.isnan(draws).sum())
-    return f"{lost} of {len(draws)} bootstrap draws undefined and left out" if lost else ""
+def lost(draws: np.ndarray) -> str:
+    """How many draws are undefined, in words; empty where none is."""
+    gone = int(np.isnan(draws).sum())
+    return f"{gone} of {len(draws)} bootstrap draws undefined and left out" if gone else ""
 
 
 def _overall(counts: dict, end: str) -> np.ndarray:

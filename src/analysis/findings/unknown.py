@@ -5,6 +5,7 @@ Classifiers were trained without such queries. Thresholds are set on validation 
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from .. import classes, models, tables
 from ..measure import accuracy, scope
@@ -28,30 +29,54 @@ def scope_table(share: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def swallowing(share: float = 0.95, most: int = 8) -> pd.DataFrame:
+def swallowing(*, rng, share: float = 0.95, most: int = 5) -> pd.DataFrame:
     """Classes that take in most out-of-scope queries at the validation threshold, run 0 of every classifier.
 
-    `share` of all out-of-scope queries, with Wilson's interval; `accuracy` of the class on its own questions; `auroc`
-    among the queries answered by this class, with its interval, where there are ten of each side.
+    Chosen on one half of these queries and read on the other. `share` of the half that is read, with Wilson's interval;
+    `even` the same if all classes were alike; `accuracy` of the class on its own questions.
     """
     names, rows = np.array(classes.names(SCOPE)), []
     for model, test, threshold in _scores(share):
         if not model.endswith("-0"):
             continue
         outside = test[test["label"] < 0]
-        taken = scope.taken_in(outside["pred"], outside["confidence"], threshold, names.size)
-        low, high = accuracy.wilson(taken, np.full(names.size, len(outside)))
-        own = test[test["label"] >= 0]
-        right = (own["pred"] == own["label"]).groupby(own["label"]).mean()
-        for rank, at in enumerate(np.argsort(-taken, kind="stable")[:most]):
-            answered = test[test["pred"] == at]
-            sides = [answered.loc[answered["label"].ge(0) == inside, "confidence"] for inside in (True, False)]
-            area = scope.auroc(*sides) if min(map(len, sides)) >= 10 else scope.Auroc(np.nan, np.nan, np.nan)
-            row = {"representation": OURS[_classifier(model)], "class": names[at], "rank": rank + 1}
-            row |= {"taken": int(taken[at]), "share": taken[at] / len(outside), "low": low[at], "high": high[at]}
-            row |= {"even": taken.sum() / len(outside) / names.size}
-            rows.append(row | {"accuracy": right.get(at, np.nan), "auroc": area.value})
+        half = rng.permutation(len(outside)) < len(outside) // 2
+        chosen, read = (
+            scope.taken_in(part["pred"], part["confidence"], threshold, names.size)
+            for part in (outside[half], outside[~half])
+        )
+        number = int((~half).sum())
+        low, high = accuracy.wilson(read, np.full(names.size, number))
+        recall, _ = _own(test, names.size)
+        order = np.argsort(-(chosen + 1e-3 * rng.random(names.size)))[:most]
+        for rank, at in enumerate(order, start=1):
+            row = {"representation": OURS[_classifier(model)], "class": names[at], "rank": rank}
+            row |= {"taken": int(read[at]), "share": read[at] / number, "low": low[at], "high": high[at]}
+            rows.append(row | {"even": read.sum() / number / names.size, "accuracy": recall[at]})
     return pd.DataFrame(rows)
+
+
+def against_own(share: float = 0.95) -> pd.DataFrame:
+    """Over all classes: rank correlation of what a class takes in with its accuracy and with its precision."""
+    rows, total = [], len(classes.names(SCOPE))
+    for model, test, threshold in _scores(share):
+        outside = test[test["label"] < 0]
+        taken = scope.taken_in(outside["pred"], outside["confidence"], threshold, total)
+        recall, precision = _own(test, total)
+        row = {"model": model, "mean accuracy": np.nanmean(recall)}
+        for name, values in (("with accuracy", recall), ("with precision", precision)):
+            known = ~np.isnan(values)
+            row[name] = spearmanr(taken[known], values[known]).statistic
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _own(test: pd.DataFrame, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy and precision of every class on the questions of the classes."""
+    own = test[test["label"] >= 0]
+    found = accuracy.class_counts(label=own["label"].to_numpy(), pred=own["pred"].to_numpy(), n_classes=total)
+    recall = accuracy.class_accuracy(k=found.correct, n=found.n)
+    return recall, accuracy.precision(correct=found.correct, predicted=found.predicted)
 
 
 def concentration(share: float = 0.95) -> pd.DataFrame:

@@ -7,6 +7,7 @@ of multiprocessing.Pool is waited for for ever.
 import itertools
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -17,6 +18,22 @@ from ..progress import Progress
 from . import devices, engine
 
 _POLL = 0.3  # seconds between two looks at the counters
+# Linux: shards are forked from one clean process that has imported torch and touched nothing else, so that it is
+# imported once for all of them, while the models are looked at here. Elsewhere forking is not safe.
+_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
+_LIBRARIES = {"torchvision": "torchvision", "hf": "transformers"}  # by the first part of a model's id; others timm
+
+
+def prepare(models: Iterable[str]) -> None:
+    """Begin, beside this process, to import what its shards will need."""
+    if _METHOD != "forkserver":
+        return
+    from multiprocessing import forkserver
+
+    libraries = {_LIBRARIES.get(name.split("/")[0], "timm") for name in models}
+    multiprocessing.set_forkserver_preload([*sorted(libraries), f"{__package__}.zoo", __name__])
+    with _no_interrupt():
+        forkserver.ensure_running()
 
 
 def run(
@@ -58,7 +75,7 @@ def _shards(
     progress: Progress,
     outcome: engine.Outcome,
 ) -> engine.Outcome:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_METHOD)
     counters = context.Array("q", 3)
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(counters, threads))
     try:

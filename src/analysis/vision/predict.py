@@ -124,6 +124,8 @@ def predict(
     if workers not in ("processes", "ray"):
         raise UsageError("workers", f"{workers}: no such workers", "there are: processes, ray")
     device, names = devices.resolve(device, precision), zoo.names(models)
+    if device == "cpu" and workers == "processes" and jobs != 0:
+        pool.prepare(names)
     batch = batch or (CPU_BATCH if device == "cpu" else GPU_BATCH)
     folder = Path(folder) if folder else None
     options = engine.Options(device, precision, batch, decoder, resize, features, seed, folder)
