@@ -47,7 +47,7 @@ def draw_fig10_tiny_groups(table, figure):
 @drawing(
     columns="severity reading r",
     width=COLUMN,
-    height=2.3,
+    height=2.8,
     caption="Correlation over 200 classes of clean and corrupted accuracy, by severity (mean over corruptions):"
     " corrected for noise, read on different images; on the same images with the noise that both sides share taken"
     " off; corrected for reliability alone, which turns shared noise into agreement; and raw. Points are estimates"
@@ -59,7 +59,7 @@ def draw_fig10_tiny_levels(table, figure):
         axes.plot(rows["severity"], rows["r"], line, color=colour, marker=marker, markersize=4, label=reading)
     axes.axhline(1, color=style.INK, linewidth=0.6)
     axes.set_xticks(sorted(table["severity"].unique()))
-    axes.set(xlabel="Severity of the corruption", ylabel="Correlation of class accuracies")
+    axes.set(xlabel="Severity of the corruption", ylabel="Correlation over classes")
     axes.set_ylim(min(0, 1.05 * table["r"].min()), max(1.05, 1.05 * table["r"].max()))
     axes.grid(axis="y")
     style.legend(figure)
@@ -88,6 +88,6 @@ def draw_fig10_tiny_sensitivity(table, figure):
         handles.append(Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=4, label=group))
     style.rows_upward(axes, corruptions)
     axes.set_ylim(len(corruptions) - 0.4, -0.6)
-    axes.set(xlim=(0, 1.03 * max(1.0, table["high"].max())), xlabel="Accuracy kept (% of clean)")
+    axes.set(xlim=(-0.02, 1.03 * max(1.0, table["high"].max())), xlabel="Accuracy kept (% of clean)")
     style.percent(axes.xaxis)
     style.legend(figure, handles)
