@@ -119,7 +119,7 @@ DATASETS ?= imagenet-val
 predictions: | $(INFERENCE) $(if $(findstring ray,$(ARGS)),$(RAY)) ## run networks over image folders: make predictions IMAGES=/path/to/imagenet
 	@$(PY) -m analysis predict --models $(MODELS) --datasets $(DATASETS) $(if $(IMAGES),--images "$(IMAGES)") $(ARGS)
 
-text: | $(INFERENCE) ## train the text classifiers again whose results are shipped
+text: | $(INFERENCE) ## train text classifiers, five runs of each on four corpora
 	@$(PY) -m analysis text --shipped $(ARGS)
 
 # ---- Check --------------------------------------------------------------------------------------------------------

@@ -217,6 +217,7 @@ def test_a_killed_shard_is_a_fault_of_the_machine_and_keeps_finished_blocks(here
             os.kill(found[-1], signal.SIGKILL)
 
     monkeypatch.setattr(pool, "_show", kill)
+    monkeypatch.setattr(pool, "_POLL", 0.005)
     monkeypatch.setattr(engine, "BLOCK", 1)
     with pytest.raises(ResourceError, match="a worker process was killed") as fault:
         run(here, jobs=1)

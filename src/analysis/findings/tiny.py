@@ -161,7 +161,8 @@ def sensitivity(found: Corrupted, *, rng, draws: int = 2000, orders: int = 200) 
         kept = class_counts(found.right[part.index], found.class_index, total)[0].mean(axis=0)
         for group, weight in member.items():
             above, below = weight * kept, weight * clean
-            low, high = np.quantile((drawn @ above) / (drawn @ below), [0.025, 0.975])
+            kept_draws, base_draws = drawn @ above, drawn @ below  # without any class of the group: no share
+            low, high = np.nanquantile(kept_draws / np.where(base_draws > 0, base_draws, np.nan), [0.025, 0.975])
             named = f"{group}: ranks {first[group]}–{first[group] + TEN - 1}"
             rows.append((corruption, named, above.sum() / below.sum(), low, high))
     return pd.DataFrame(rows, columns=["corruption", "group", "kept", "low", "high"])

@@ -6,6 +6,7 @@ of multiprocessing.Pool is waited for for ever.
 
 import itertools
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -77,7 +78,8 @@ def _shards(
 ) -> engine.Outcome:
     context = multiprocessing.get_context(_METHOD)
     counters = context.Array("q", 3)
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(counters, threads))
+    given = (counters, threads, dict(os.environ))  # the fork server has the environment of when it began
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=given)
     try:
         with _no_interrupt():
             for _ in range(jobs):  # each starts a process, which inherits that Ctrl-C is not for it
@@ -174,7 +176,9 @@ class _Counted(engine.Ticker):
             self._counters[1] += skipped
 
 
-def _begin(counters, threads: int) -> None:
+def _begin(counters, threads: int, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     devices.keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     devices.leave_with_parent()
