@@ -77,6 +77,7 @@ def some(values, most: int = 5) -> str:
 
 # Faults of the machine that reach us as they are, not through a write of `files`.
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EMFILE}
+_MACHINE |= {errno.ENOTDIR, errno.EEXIST}  # a file where a folder of ours should be
 
 
 def guarded(command: Callable[[], int | None]) -> int:

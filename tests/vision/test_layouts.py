@@ -673,7 +673,7 @@ def test_places_that_do_not_fit_are_named(tmp_path):
         layouts.open_set("imagenet-val", tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         layouts.open_set("imagenet-val", tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no such data set of images; one of imagenet-val, imagenet-sample"):
+    with pytest.raises(UsageError, match="no such data set of images; one of imagenet-val, imagenet-sample"):
         layouts.open_set("imagenet-d", tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="not found"):

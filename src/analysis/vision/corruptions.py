@@ -177,11 +177,11 @@ def versions() -> dict[str, str]:
     found = {}
     for library in LIBRARIES:
         names = (library, library.removesuffix("-headless"))
-        found[library] = next((version for one in names if (version := _version(one))), "")
+        found[library] = next((found_ for one in names if (found_ := version(one))), "")
     return found
 
 
-def _version(distribution: str) -> str:
+def version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import classes, paths
-from ..errors import InputError, some
+from ..errors import InputError, UsageError, some
 from . import arrays, flat, folders, own, shards
 from .found import Found, build, checked, lines, wnid_index
 from .itemsets import ItemSet
@@ -58,7 +58,7 @@ def open_set(dataset: str, images: Path | str | None = None, *, allow_missing: b
         faults = list(one.wrong) + ([] if allow_missing else list(one.missing))
         if faults:
             examples = some([f"{where}: {what}" if where else what for where, what in faults], most=3)
-            remedy = '"analysis check-images" lists every fault'
+            remedy = f'"analysis check-images FOLDER --dataset {dataset}" lists every fault'
             if not one.wrong:
                 remedy += "; --allow-missing (allow_missing=True) takes an incomplete set"
             raise InputError("images", f"{one.items.dataset} in {paths.shown(one.place)}: {examples}", remedy)
@@ -76,7 +76,8 @@ def survey(dataset: str, images: Path | str | None = None) -> list[Found]:
     if family.startswith("own:"):
         return [own.survey(family, images)]
     if family not in PLACES or (rest and not family.endswith("-c")):
-        raise InputError("dataset", f"{dataset[:60]!r}: no such data set of images", f"one of {', '.join(NAMES)}")
+        known = f"one of {', '.join(NAMES)}, or own:NAME; corrupted here: imagenet-c-local, tiny-imagenet-c-local"
+        raise UsageError("dataset", f"{dataset[:60]!r}: no such data set of images", known)
     if family == "imagenet-val" and images is not None and str(images).startswith("hf:"):
         return [checked(shards.survey(shards.fetch(str(images))))]
     place = locate(family, images)

@@ -77,7 +77,7 @@ def _shards(
     outcome: engine.Outcome,
 ) -> engine.Outcome:
     context = multiprocessing.get_context(_METHOD)
-    counters = context.Array("q", 3)
+    counters = context.Array("q", 4)  # done, skipped, stop, processes that began
     given = (counters, threads, dict(os.environ))  # the fork server has the environment of when it began
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=given)
     try:
@@ -92,6 +92,12 @@ def _shards(
                 outcome.add(result)
         return outcome
     except BrokenProcessPool as fault:
+        if not _raw(counters)[3]:
+            raise ResourceError(
+                "worker",
+                "no worker process could start",
+                'a script must call predict under: if __name__ == "__main__":; else see the messages above',
+            ) from fault
         raise ResourceError(
             "worker",
             "a worker process was killed, perhaps for want of memory",
@@ -136,7 +142,7 @@ def _raw(counters):
 
 
 def _show(progress: Progress, counters) -> None:
-    done, skipped, _ = _raw(counters)
+    done, skipped, *_ = _raw(counters)
     before = getattr(progress, "spared", 0)
     if skipped > before:
         progress.skip(skipped - before)
@@ -183,6 +189,8 @@ def _begin(counters, threads: int, environment: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     devices.leave_with_parent()
     _shared.update(ticker=_Counted(counters), threads=threads, nets={})
+    with counters.get_lock():
+        counters[3] += 1
 
 
 def _shard(works: list, options: engine.Options) -> engine.Outcome:

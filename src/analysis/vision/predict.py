@@ -135,7 +135,7 @@ def predict(
     spoilt = _publish(plan, bad, chunk, allow_bad)
     done = [run for run in plan.runs if run.dataset not in spoilt]
     if tables:
-        _write_tables(plan, done, sample=per_class is not None)
+        _write_tables(plan, done)
     if spoilt:
         _refuse(spoilt, allow_bad)
     return _frame(plan, done)
@@ -268,7 +268,7 @@ def _versions(model, corruption, options: engine.Options) -> dict[str, str]:
     libraries += ["torchvision"] if options.resize == "torch" else []
     for library in libraries:
         if library in ("timm", "torchvision", "transformers", "simplejpeg"):
-            found[library] = corruptions._version(library)
+            found[library] = corruptions.version(library)
     return found | (corruptions.versions() if corruption is not None else {})
 
 
@@ -405,12 +405,12 @@ def _refuse(spoilt: dict[str, dict[str, str]], allow_bad: int) -> None:
     )
 
 
-def _write_tables(plan: Plan, runs: list[Run], *, sample: bool) -> None:
+def _write_tables(plan: Plan, runs: list[Run]) -> None:
     from . import shipped
 
     recipes = [recipe for run in runs for recipe in (run.recipe, run.whole) if recipe is not None]
     entries = (store.get(recipe, folder=plan.options.folder) for recipe in recipes)
-    shipped.write((one for one in entries if one), [model.row() for model in plan.models.values()], sample=sample)
+    shipped.write((one for one in entries if one), [model.row() for model in plan.models.values()])
 
 
 def _frame(plan: Plan, runs: list[Run]):

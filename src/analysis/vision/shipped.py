@@ -9,26 +9,25 @@ from ..errors import some
 AT_ONCE = 2_000_000  # rows that are held before they are written: some 200 MB
 
 
-def write(entries: Iterable[store.Entry], models: list[dict], *, sample: bool = False) -> list[str]:
+def write(entries: Iterable[store.Entry], models: list[dict]) -> list[str]:
     """Rows of `data/own/` for entries of the store; gives one line for each reason not to write some.
 
-    Parameters
-    ----------
-    models : rows of `models.csv`
-    sample : some items of each class were drawn. Beside a shipped data set with all its items they would be taken for
-        a weak model's results, so they stay in the store.
+    A data set that is known with another number of items (a sample was drawn, images are missing, it is another folder
+    under the same name) stays in the store: in the tables it would be taken for a weak model's results on the whole
+    set. Images that `allow_bad` left out are counted as there: their answers are missing, and the tables say so.
     """
-    items = tables.read_csv("datasets").set_index("dataset")["items"]
+    items = tables.rows_of("datasets").set_index("dataset")["items"].to_dict()
     notes: dict[str, list[str]] = {}
     held, rows = [], 0
     for entry in entries:
         part = own.from_store(entry)
-        name, whole = f"{part.model} on {part.dataset}", items.get(part.dataset, 0)
-        if own.shipped(part.dataset, part.model):
-            why = f"in the shipped tables, which stay; {own.compare(part)} classes differ from them"
+        name, have = f"{part.model} on {part.dataset}", len(part.item_id) + len(entry.about.get("bad", ()))
+        whole = items.setdefault(part.dataset, have)
+        if have != whole:
+            why = f"{have} items, {whole} in the tables: kept in the store alone"
             notes.setdefault(why, []).append(name)
-        elif sample and whole and len(part.item_id) != whole:
-            why = f"{len(part.item_id)} of {whole} items: in the store, not in the tables of data/own"
+        elif own.shipped(part.dataset, part.model):
+            why = f"in the shipped tables, which stay; {own.compare(part)} classes differ from them"
             notes.setdefault(why, []).append(name)
         else:
             held.append(part)
