@@ -140,6 +140,14 @@ def test_shipped_rows_stay_and_are_compared(here, monkeypatch, capsys):
     assert set(tables.read_counts(dataset="imagenet-sample")["model"]) == {OTHER}
 
 
+def test_a_part_of_a_known_set_stays_in_the_store(here, capsys):
+    run(here)
+    (here / "images" / WNIDS[2] / f"{WNIDS[2]}_3.JPEG").unlink()
+    assert run(here, (OTHER,))["items"].tolist() == [11]
+    assert f"{OTHER} on imagenet-sample: 11 items, 12 in the tables: kept in the store alone" in capsys.readouterr().err
+    assert set(tables.read_counts(dataset="imagenet-sample")["model"]) == {NET}
+
+
 def test_the_published_accuracy_stands_beside_ours(here, monkeypatch):
     frame = pd.DataFrame(
         [
@@ -268,6 +276,15 @@ def test_ctrl_c_is_130_and_the_run_goes_on_where_it_was(here):
         time.sleep(0.05)
     assert [one for one in shards if Path("/proc", str(one)).exists()] == []
     assert run(here, (NET, OTHER))["items"].tolist() == [12, 12]
+
+
+def test_a_script_without_the_guard_that_workers_need_is_told_so(here):
+    script = here / "script.py"
+    call = f"predict({NET!r}, 'imagenet-sample', {str(here / 'images')!r}, jobs=1)"
+    script.write_text(f"import analysis\nanalysis.{call}\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "no worker process could start" in done.stderr and "__main__" in done.stderr.splitlines()[-1]
 
 
 def test_real_weights_on_real_images(monkeypatch, tmp_path):
