@@ -67,8 +67,8 @@ def planned(items, names=NETS[:1], looks=None, **options) -> predict.Plan:
 
 def answered(plan: predict.Plan) -> dict[str, store.Entry]:
     """Compute in this process and publish; entries by model and data set."""
-    bad, chunk = predict._compute(plan, jobs=0)
-    predict._publish(plan, bad, chunk, allow_bad=99)
+    outcome = predict._compute(plan, jobs=0)
+    predict._publish(plan, outcome, allow_bad=99)
     found = {}
     for run in plan.runs:
         for recipe in filter(None, (run.recipe, run.whole)):
@@ -288,13 +288,13 @@ def test_a_bad_image_is_listed_and_the_others_answered(images, cut):
     good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
     plan = planned(images, NETS[:2], folder=cut)
-    bad, _ = predict._compute(plan, jobs=0)
-    assert {(item, reason) for _, _, item, reason in bad} == {("05", "truncated")}
-    assert predict._publish(plan, bad, None, allow_bad=0) == {"imagenet-sample": {"05": "truncated"}}
+    outcome = predict._compute(plan, jobs=0)
+    assert {(item, reason) for _, _, item, reason in outcome.bad} == {("05", "truncated")}
+    assert predict._publish(plan, outcome, allow_bad=0) == {"imagenet-sample": {"05": "truncated"}}
     assert plan.missing() == plan.runs
     # A second run finds the parts and the same bad image in them; one is allowed now.
-    bad, _ = predict._compute(plan, jobs=0)
-    assert predict._publish(plan, bad, None, allow_bad=1) == {}
+    outcome = predict._compute(plan, jobs=0)
+    assert predict._publish(plan, outcome, allow_bad=1) == {}
     entry = store.get(plan.runs[0].recipe, folder=cut)
     assert entry.n_items == 29
     assert entry.about["bad"] == [["05", "truncated"]]
@@ -372,10 +372,10 @@ def test_other_labels_or_pixels_are_another_key(images, cut):
 
 def test_two_runs_of_one_key_both_end_well(images, cut):
     mine, theirs = planned(images, folder=cut), planned(images, folder=cut)
-    bad, _ = predict._compute(mine, jobs=0)
-    assert predict._compute(theirs, jobs=0)[0] == bad  # finds all parts
-    predict._publish(mine, bad, None, allow_bad=0)
-    predict._publish(theirs, bad, None, allow_bad=0)  # the parts are gone, the entry is there
+    outcome = predict._compute(mine, jobs=0)
+    assert predict._compute(theirs, jobs=0).bad == outcome.bad  # finds all parts
+    predict._publish(mine, outcome, allow_bad=0)
+    predict._publish(theirs, outcome, allow_bad=0)  # the parts are gone, the entry is there
     assert mine.entries.keys() == theirs.entries.keys()
 
 
@@ -396,7 +396,7 @@ def test_short_memory_halves_the_batch(images, cut):
     )
     assert outcome.chunk == 2
     assert sizes[:5] == [8, 4, 2, 2, 2]
-    predict._publish(plan, outcome.bad, outcome.chunk, 0)
+    predict._publish(plan, outcome, 0)
     assert store.get(plan.runs[0].recipe, folder=cut).about["smallest_batch"] == 2
 
 

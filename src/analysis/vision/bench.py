@@ -107,7 +107,8 @@ def _compare(what: str, names, budgets: dict, rounds: int, scratch: Path) -> tup
             store = str(scratch / f"store-{what}-{number}-{precision}")
             whole = _child("whole", scratch, **given, store=store, cache=f"{store}-cache")
             inner = _child("inner", scratch, **given, store=f"{store}-inner")
-            one = {"whole": whole["whole"], "inner": inner["inner"], "peak": whole["peak"]}
+            peak = max(whole["peak"], whole["shard"])
+            one = {"whole": whole["whole"], "inner": inner["inner"], "peak": peak}
             found.setdefault(precision, []).append(one)
     rows = []
     for precision, (inner, whole) in budgets.items():
@@ -214,12 +215,13 @@ def _plain(model: str, out: str) -> dict:
 
 
 def _whole(names: list[str], precision: str, store: str, cache: str) -> dict:
+    from ..store import entries
     from . import engine, predict
 
     engine.BLOCK = _block()
     models = [_id(name) for name in names]
     predict.predict(models, DATASET, precision=precision, jobs=SHARDS, batch=BATCH, folder=store, tables=False)
-    return {}
+    return {"shard": max(entry.about["peak_mb"] for entry in entries(folder=store))}
 
 
 def _block() -> int:

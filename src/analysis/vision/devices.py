@@ -119,6 +119,15 @@ def shards(sizes: Sequence[int], *, jobs: int, free: int) -> tuple[int, int, lis
     return 1, jobs, groups(sizes, budget - fixed)
 
 
+def peak_mb() -> int:
+    """The most memory that this process has held so far, in MB; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+
+
 def keep_memory() -> bool:
     """Let glibc keep freed memory for the next batch in place of giving it back: half the time of small networks.
 

@@ -79,14 +79,17 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What came of some blocks: bad images as (data set, model, item, reason), and the smallest batch that fitted."""
+    """What came of some blocks: bad images as (data set, model, item, reason), the smallest batch that fitted, and the
+    memory of the largest process in MB."""
 
     bad: set = field(default_factory=set)
     chunk: int | None = None
+    peak_mb: int = 0
     fault: tuple | None = None
 
     def add(self, other: "Outcome") -> None:
         self.bad |= other.bad
+        self.peak_mb = max(self.peak_mb, other.peak_mb)
         self.chunk = min([chunk for chunk in (self.chunk, other.chunk) if chunk is not None], default=None)
 
 
@@ -443,6 +446,7 @@ def run_blocks(works: Iterable[Work], nets: Nets, options: Options, ticker) -> O
         outcome.add(answers.outcome)
     if left:
         _run_fed(left, nets, options, ticker, outcome)
+    outcome.peak_mb = devices.peak_mb()
     return outcome
 
 

@@ -131,8 +131,8 @@ def predict(
     options = engine.Options(device, precision, batch, decoder, resize, features, seed, folder)
     sources = open_sources(datasets, images, per_class=per_class, allow_missing=allow_missing)
     plan = make_plan(names, sources, options)
-    bad, chunk = _compute(plan, jobs, workers) if plan.missing() else (set(), None)
-    spoilt = _publish(plan, bad, chunk, allow_bad)
+    outcome = _compute(plan, jobs, workers) if plan.missing() else engine.Outcome()
+    spoilt = _publish(plan, outcome, allow_bad)
     done = [run for run in plan.runs if run.dataset not in spoilt]
     if tables:
         _write_tables(plan, done)
@@ -314,7 +314,7 @@ def blocks(source: Source) -> Iterator[tuple[np.ndarray, str]]:
         yield rows, engine.block_digest(items.item_id[rows], items.label[rows], digest)
 
 
-def _compute(plan: Plan, jobs: int | None, workers: str = "processes") -> tuple[set, int | None]:
+def _compute(plan: Plan, jobs: int | None, workers: str = "processes") -> engine.Outcome:
     missing = plan.missing()
     names = list(dict.fromkeys(run.model for run in missing))
     half = 1 if plan.options.precision == "fp32" else 2
@@ -348,7 +348,7 @@ def _compute(plan: Plan, jobs: int | None, workers: str = "processes") -> tuple[
     with Progress(f"predict with {len(names)} models", total=total, unit="images") as progress:
         run = pool.run if workers == "processes" else scale.run
         outcome = run(works(plan, groups), options, jobs=shards, threads=threads, progress=progress)
-    return outcome.bad, outcome.chunk
+    return outcome
 
 
 def _needed(missing: Iterable[Run]) -> list[int]:
@@ -358,10 +358,10 @@ def _needed(missing: Iterable[Run]) -> list[int]:
 # ---- Publishing ------------------------------------------------------------------------------------------------------
 
 
-def _publish(plan: Plan, bad: set, chunk: int | None, allow_bad: int) -> dict[str, dict[str, str]]:
+def _publish(plan: Plan, outcome: engine.Outcome, allow_bad: int) -> dict[str, dict[str, str]]:
     """Join what is whole; gives data set -> {item: reason} where more images were bad than allowed."""
     lost: dict[str, dict[str, str]] = {}
-    for dataset, _, item, reason in sorted(bad):
+    for dataset, _, item, reason in sorted(outcome.bad):
         lost.setdefault(dataset, {})[item] = reason
     for run in plan.runs:
         for recipe in filter(None, (run.recipe, run.whole)):
@@ -369,7 +369,8 @@ def _publish(plan: Plan, bad: set, chunk: int | None, allow_bad: int) -> dict[st
                 lost.setdefault(run.dataset, {}).update(entry.bad)
     lost = {dataset: items for dataset, items in lost.items() if items}
     spoilt = {dataset: items for dataset, items in lost.items() if len(items) > allow_bad}
-    about = {"batch": plan.options.batch} | ({"smallest_batch": chunk} if chunk else {})
+    about = {"batch": plan.options.batch, "peak_mb": outcome.peak_mb}
+    about |= {"smallest_batch": outcome.chunk} if outcome.chunk else {}
     digests: dict[int, list[str]] = {}
     for run in plan.missing():
         if run.dataset in spoilt:
