@@ -4,6 +4,7 @@ pandas, matplotlib and the rest are imported inside the commands, so that `analy
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -315,7 +316,12 @@ def ship(family, seconds):
 
 def main():
     """Entry point of `analysis`."""
+    signal.signal(signal.SIGTERM, _terminated)  # so that everything is cleaned up as after Ctrl-C
     sys.exit(guarded(_run))
+
+
+def _terminated(*_):
+    raise SystemExit(143)
 
 
 def _run():
@@ -323,6 +329,9 @@ def _run():
         return cli(prog_name="analysis", standalone_mode=False)
     except click.Abort:  # what click makes of Ctrl-C
         raise KeyboardInterrupt from None
+    except SystemExit as end:
+        print("terminated", file=sys.stderr)
+        return end.code
 
 
 if __name__ == "__main__":

@@ -253,7 +253,10 @@ def _children(pid: int) -> list[int]:
 
 
 @needs_proc
-def test_ctrl_c_is_130_and_the_run_goes_on_where_it_was(here):
+@pytest.mark.parametrize(
+    ("sent", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_the_run_and_it_goes_on_where_it_was(here, sent, code, word):
     store_folder = paths.cache() / "predictions"
     command = [sys.executable, "-m", "analysis", "predict", "--models", NET, OTHER]
     command += ["--datasets", "imagenet-sample", "--images", str(here / "images"), "--jobs", "1"]
@@ -264,10 +267,10 @@ def test_ctrl_c_is_130_and_the_run_goes_on_where_it_was(here):
     time.sleep(0.5)
     shards = _children(process.pid)
     assert shards
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "interrupted"
+    assert process.returncode == code
+    assert said.splitlines()[-1] == word
     assert "Traceback" not in said
     left = [path for path in store_folder.rglob("*") if path.name.startswith(".analysis-tmp")]
     assert left == []
