@@ -138,7 +138,9 @@ def test_a_file_that_is_no_notebook_is_refused(notebook):
 
 def start(path, *options):
     command = [sys.executable, "-m", "analysis.run", *options, str(path)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and a child would inherit that.
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, **heed)
 
 
 def test_the_command_says_in_one_line_what_failed_then_shows_the_traceback_without_colours(notebook):

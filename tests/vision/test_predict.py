@@ -260,7 +260,9 @@ def test_a_signal_ends_the_run_and_it_goes_on_where_it_was(here, sent, code, wor
     store_folder = paths.cache() / "predictions"
     command = [sys.executable, "-m", "analysis", "predict", "--models", NET, OTHER]
     command += ["--datasets", "imagenet-sample", "--images", str(here / "images"), "--jobs", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and a child would inherit that.
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ), **heed)
     deadline = time.monotonic() + 60
     while not _children(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
