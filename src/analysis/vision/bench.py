@@ -8,6 +8,8 @@ the machine does meanwhile meets all alike. Ratios of medians travel, seconds do
 models are loaded and all processes stand ready, and ends with the last answer.
 """
 
+import atexit
+import gc
 import json
 import multiprocessing
 import os
@@ -411,5 +413,7 @@ def _version(library: str) -> str:
 _TASKS = {"plain": _plain, "whole": _whole, "inner": _inner, "parts": _measure_parts}
 
 if __name__ == "__main__":
+    if sys.argv[1] == "whole":
+        atexit.register(gc.freeze)  # as the command `analysis` does
     answer = _TASKS[sys.argv[1]](**json.loads(sys.argv[2]))
     print(json.dumps(answer | {"peak": _peak()}))

@@ -1,10 +1,12 @@
 """The machine under the engine: device, precision, memory, threads; and how models share the memory there is."""
 
 import ctypes
+import gc
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ResourceError, UsageError
@@ -152,6 +154,18 @@ def single_threaded(threads: int) -> None:
         sys.modules["cv2"].setNumThreads(1)
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: importing torch and timm makes a million objects, none of them garbage."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def leave_with_parent() -> None:
     """End this process when its parent is gone (kill -9), in place of waiting for work for ever."""
     from multiprocessing import connection, parent_process
@@ -197,10 +211,8 @@ def _cuda_seen() -> bool:
 
 
 def _meminfo() -> int:
-    try:
+    with suppress(OSError):
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
-    except OSError:
-        pass
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30

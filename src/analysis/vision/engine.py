@@ -12,7 +12,7 @@ beside a GPU. `_Answers` takes its batches through the models, on any device.
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,8 @@ from .itemsets import ItemSet
 from .prepare import BadImage, Geometry
 
 BLOCK = 256  # items; a multiple of every sensible batch
-CODE = "1"  # the engine's own version in every key: another number makes all predictions again
+CPU_CHUNK = 16  # images that pass through a network at once on a CPU: larger activations leave its cache
+CODE = "2"  # the engine's own version in every key: another number makes all predictions again
 LOCAL_BASE = {"imagenet-c-local": Geometry(256, 224, "bilinear")}  # as ImageNet-C was made; Tiny stays at 64 px
 
 
@@ -227,9 +228,10 @@ class Nets:
 def _load(name: str, options: Options):
     import torch
 
-    from . import zoo
+    from . import fold, zoo
 
     model = zoo.load(name)
+    model = replace(model, module=fold.folded(model.module, model.geometry.crop))
     model.module.to(device=options.device, dtype=_dtype(options.precision), memory_format=torch.channels_last)
     return model
 
@@ -307,7 +309,7 @@ class _Answers:
 
         from . import zoo
 
-        size = self.outcome.chunk or len(x)
+        size = self.outcome.chunk or (CPU_CHUNK if x.device.type == "cpu" else len(x))
         while True:
             try:
                 with torch.inference_mode():

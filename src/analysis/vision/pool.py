@@ -4,6 +4,7 @@ Every process puts its own parts into the store; what comes back is small. concu
 of multiprocessing.Pool is waited for for ever.
 """
 
+import gc
 import itertools
 import multiprocessing
 import os
@@ -32,7 +33,8 @@ def prepare(models: Iterable[str]) -> None:
     from multiprocessing import forkserver
 
     libraries = {_LIBRARIES.get(name.split("/")[0], "timm") for name in models}
-    multiprocessing.set_forkserver_preload([*sorted(libraries), f"{__package__}.zoo", __name__])
+    ours = [f"{__package__}.{name}" for name in ("fold", "pool")]
+    multiprocessing.set_forkserver_preload([f"{__package__}.preload", *sorted(libraries), *ours])
     with _no_interrupt():
         forkserver.ensure_running()
 
@@ -185,6 +187,8 @@ class _Counted(engine.Ticker):
 def _begin(counters, threads: int, environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    gc.freeze()
+    gc.enable()
     devices.keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     devices.leave_with_parent()

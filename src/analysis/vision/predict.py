@@ -130,7 +130,8 @@ def predict(
     folder = Path(folder) if folder else None
     options = engine.Options(device, precision, batch, decoder, resize, features, seed, folder)
     sources = open_sources(datasets, images, per_class=per_class, allow_missing=allow_missing)
-    plan = make_plan(names, sources, options)
+    with devices.no_collection():
+        plan = make_plan(names, sources, options)
     outcome = _compute(plan, jobs, workers) if plan.missing() else engine.Outcome()
     spoilt = _publish(plan, outcome, allow_bad)
     done = [run for run in plan.runs if run.dataset not in spoilt]

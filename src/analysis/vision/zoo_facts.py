@@ -7,6 +7,7 @@ that names can be checked and completed without importing torch; a test holds it
 import csv
 import difflib
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -184,13 +185,10 @@ def outputs(label_space: str) -> str:
 
 def published(model: str) -> dict:
     """Published top-1 accuracy on the validation set and its source, where `data/published.csv` has it."""
-    try:
-        with open(paths.data() / "published.csv", encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if (row["model"], row["dataset"], row["statistic"]) == (model, "imagenet-val", "top1"):
-                    return {"published_top1": float(row["value"]), "published_source": row["source"]}
-    except FileNotFoundError:
-        pass
+    with suppress(FileNotFoundError), open(paths.data() / "published.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["model"], row["dataset"], row["statistic"]) == (model, "imagenet-val", "top1"):
+                return {"published_top1": float(row["value"]), "published_source": row["source"]}
     return {}
 
 
