@@ -3,6 +3,8 @@
 pandas, matplotlib and the rest are imported inside the commands, so that `analysis --help` answers at once.
 """
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -42,12 +44,19 @@ def tables():
 
 
 @cli.command()
-def claims():
-    """Combine the claim rows that the notebooks wrote, and print them."""
+@click.option("--why", metavar="CLAIM", help="How the verdict on one claim follows, as F3D.")
+@click.option("--dataset", help="With --why: all rows of this data set, as imagenet-sketch.")
+def claims(why, dataset):
+    """Combine the claim rows that the notebooks wrote, and print them, or the reasoning behind one claim."""
     from . import claims as claim_table
     from .show import print_claims
 
-    print_claims(claim_table.combine())
+    if why is None and dataset is not None:
+        raise click.UsageError("--dataset goes with --why")
+    if why is None:
+        print_claims(claim_table.combine())
+    else:
+        click.echo(claim_table.why(why, dataset))
 
 
 @cli.command()
@@ -205,9 +214,9 @@ def readme():
 def bench(inference, text, quick):
     """Time the measures beside other libraries, in one run; docs/benchmarks.md keeps it."""
     if text:
-        from .text.bench import lines
+        from .text.bench import main as run_text
 
-        click.echo("\n".join(lines()))
+        run_text()
         return
     if inference:
         from .vision.bench import main as run_inference
@@ -316,6 +325,7 @@ def ship(family, seconds):
 
 def main():
     """Entry point of `analysis`."""
+    atexit.register(gc.freeze)  # the collection at the end would walk through all of torch: a second
     signal.signal(signal.SIGTERM, _terminated)  # so that everything is cleaned up as after Ctrl-C
     sys.exit(guarded(_run))
 
