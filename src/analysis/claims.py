@@ -12,6 +12,14 @@ counts of weak classes of the timm networks of 2022 by original and ReaL labels,
 of these. There the verdicts are descriptive. The rules are prospective for ImageNet-Sketch, CIFAR-10.1, the
 sixteen-class trials, Tiny-ImageNet, CIFAR-10-C and this project's own text runs: `git log --follow
 src/analysis/claims.py` shows that they are older than the tables.
+
+Changed since the first commit:
+
+- C-ii, second part, before anything of it had been computed: "ReaL disagreement" became "ReaL agreement". The sign was
+  the wrong way round.
+- F4-2o, new on 2026-11-22: the overlap of weak classes of text representations, until then shown without a verdict. It
+  was written when the overlaps of the authors' runs were known, so there it is descriptive, and before that number of
+  any text run of this project had been computed.
 """
 
 import hashlib
@@ -123,6 +131,22 @@ RULES = {
         "models": "mean over pairs of representations, bert-tiny included; without it as a secondary row",
         "estimand": "G",
         "null": "sham classes: corrected covariance 0",
+        "minimum_classes": 20,
+    },
+    "F4-2o": {
+        "statement": "Text representations share their weakest classes (overlap)",
+        "parts": [
+            {
+                "effect": "overlap of the q weakest classes of run means from disjoint items, beyond the 97.5 % point"
+                " of the same overlap in sham classes",
+                "unit": "classes",
+                "mei": 0.0,
+            }
+        ],
+        "method": "40 splits of the items, fixed before the class bootstrap; ties shared",
+        "models": "mean over pairs of representations, bert-tiny included, and without it; every row is secondary",
+        "estimand": "G",
+        "null": "sham classes, on disjoint items too",
         "minimum_classes": 20,
     },
     "C-i": {
@@ -251,7 +275,6 @@ NOT_RUN = (
     ("F2o", "imagenet-val", "original", "clip", "only class counts were published, no answers to single images"),
     *[(claim, *about) for claim in ("F3L", "F3D") for about in NO_SHIFT],
     ("C-i", "imagenet-val", "original", "four-families", "features of these networks were not published"),
-    ("C-ii", "imagenet-val", "original", "networks", "pre-training frequencies are not in the tables yet"),
 )
 
 
@@ -296,6 +319,61 @@ def judge(claim: str, intervals: list[tuple[float, float]], *, n_classes: int, s
     return joint_verdict([part_verdict(low, high, mei) for (low, high), mei in pairs]), ""
 
 
+# How the naive figure of a row reads in the unit of the first part of its rule, by a reader who knows neither noise nor
+# shared items: an overlap is held against chance alone, a count of weak classes is taken as it stands.
+_NAIVE = {
+    "F1": lambda row: row["naive"] / row["n_classes"],
+    "F4-2o": lambda row: row["naive"] - weak_set_size(row["n_classes"]) ** 2 / row["n_classes"],
+}
+
+
+def naive_verdict(row: dict) -> str:
+    """What the rule would say of the naive figure, taken without an interval; "" where there is none.
+
+    >>> naive_verdict(row("F4-1", dataset="d", labels="l", models="m", naive=0.132, n_classes=77))
+    'reproduced'
+    >>> naive_verdict(row("F1", dataset="d", labels="l", models="m", naive=3.0, n_classes=1000))
+    'contradicted'
+    """
+    naive = pd.to_numeric(row["naive"], errors="coerce")
+    if pd.isna(naive) or not RULES[row["claim"]]["parts"]:
+        return ""
+    row = row | {"naive": naive, "n_classes": pd.to_numeric(row["n_classes"])}
+    value = _NAIVE.get(row["claim"], lambda known: known["naive"])(row)
+    return part_verdict(value, value, first_minimum(row["claim"], row["scale"]))
+
+
+def first_minimum(claim: str, scale: str = "") -> float:
+    """The smallest effect of interest of the first part of a rule.
+
+    >>> first_minimum("F2r"), first_minimum("F3D", "logit")
+    (0.7, 0.2)
+    """
+    mei = RULES[claim]["parts"][0]["mei"]
+    return mei[scale] if isinstance(mei, dict) else mei
+
+
+def why(claim: str, dataset: str | None = None):
+    """How a verdict follows: the rule, what was computed, the naive figure and why it misleads, and the rule's history.
+
+    Parameters
+    ----------
+    claim : "F1", "F2r", ...: a key of `RULES`
+    dataset : all rows of this data set in full; default: the primary rows in full, the others by verdict
+
+    Returns
+    -------
+    reasoning.Reasoning : prints as text, JupyterLab shows it as Markdown
+
+    Raises
+    ------
+    UsageError : no such claim, or no row of it on that data set; the message names those there are.
+    """
+    from .reasoning import explain
+
+    return explain(claim, dataset)
+
+
 def write(notebook: str, rows: list[dict], folder: Path) -> Path:
     """Write the rows of one notebook to `<folder>/<notebook>.csv`; gives the path."""
     path = folder / f"{notebook}.csv"
@@ -306,9 +384,17 @@ def write(notebook: str, rows: list[dict], folder: Path) -> Path:
 
 
 def combine() -> pd.DataFrame:
+    """`gathered`, also written to `figures/tables/claims.csv`."""
+    rows = gathered()
+    with files.atomic(paths.figures() / "tables" / "claims.csv") as temporary:
+        rows.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    return rows
+
+
+def gathered() -> pd.DataFrame:
     """All rows that the notebooks wrote, and a `not run` row with its reason for what they could not answer.
 
-    Rows come primary first, then by claim. Writes `figures/tables/claims.csv`.
+    Rows come primary first, then by claim.
 
     Raises
     ------
@@ -331,7 +417,4 @@ def combine() -> pd.DataFrame:
     rows = pd.concat([rows, pd.DataFrame(absent, columns=list(COLUMNS)).astype(object)], ignore_index=True)
     rank = {claim: position for position, claim in enumerate(RULES)}
     order = pd.DataFrame({"role": rows["role"].ne("primary"), "claim": rows["claim"].map(rank)})
-    rows = rows.loc[order.sort_values(["role", "claim"], kind="stable").index].reset_index(drop=True)
-    with files.atomic(paths.figures() / "tables" / "claims.csv") as temporary:
-        rows.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
-    return rows
+    return rows.loc[order.sort_values(["role", "claim"], kind="stable").index].reset_index(drop=True)
