@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import sources, tables
 from .errors import IntegrityError
-from .measure import accuracy
+from .measure import accuracy, split
 from .sources import authors, imagenetv2, real_labels, runs, trials
 
 COUNT_COLUMNS = ["correct_top5", "predicted"]
@@ -187,7 +187,7 @@ def within_scope(part: sources.Predictions) -> sources.Predictions:
 
 
 def _per_class(right: np.ndarray, label: np.ndarray, n_classes: int) -> np.ndarray:
-    return accuracy.class_correct(right=right, class_id=label, n_classes=n_classes).correct
+    return split.class_counts(right[None], label, n_classes)[0][0]
 
 
 def _confidence_sums(part: sources.Predictions) -> dict[str, np.ndarray]:

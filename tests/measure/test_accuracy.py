@@ -8,9 +8,9 @@ from scipy.stats import binom, binomtest, false_discovery_control, norm
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from statsmodels.stats.proportion import proportion_confint
 
+from analysis.measure import split
 from analysis.measure.accuracy import (
     class_accuracy,
-    class_correct,
     class_counts,
     clopper,
     confusions,
@@ -152,12 +152,12 @@ def test_intervals_equal_scipy_and_statsmodels(kn, alpha):
 
 
 @given(answers)
-def test_class_correct_equals_class_counts(lp):
+def test_counts_from_answers_equal_counts_from_right_and_wrong(lp):
     label, pred = lp
     c = class_counts(label=label, pred=pred, n_classes=CLASSES)
-    r = class_correct(right=np.stack([pred == label, pred != label]), class_id=label, n_classes=CLASSES)
-    assert r.correct.tolist() == [c.correct.tolist(), (c.n - c.correct).tolist()]
-    assert r.n.tolist() == c.n.tolist()
+    k, n = split.class_counts(np.stack([pred == label, pred != label]), label, CLASSES)
+    assert k.tolist() == [c.correct.tolist(), (c.n - c.correct).tolist()]
+    assert n.tolist() == c.n.tolist()
 
 
 # ---------------------------------------------------------------------------------------------------- properties
@@ -231,10 +231,10 @@ def test_wrong_indices_are_refused(label, pred, message):
             function(label=label, pred=pred, n_classes=3)
 
 
-@pytest.mark.parametrize("right", [[0, 1], [[[True, False]]], [True]])
+@pytest.mark.parametrize("right", [[[0, 1]], [[[True, False]]], [True, False], [[True]]])
 def test_wrong_right_is_refused(right):
     with pytest.raises(ValueError, match="expected"):
-        class_correct(right=right, class_id=[0, 1], n_classes=2)
+        split.class_counts(np.array(right), np.array([0, 1]), 2)
 
 
 @pytest.mark.parametrize(("k", "n"), [(3, 2), (-1, 2), (0.5, 2), ([1, 1], [2, 2, 2])])

@@ -12,17 +12,20 @@ from scipy.stats import hypergeom
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
+from analysis import models, tables
 from analysis.measure.agreement import corrected_r, u_moments
 from analysis.measure.extremes import worst_q_crossfit
 from analysis.measure.instability import (
     RunComponents,
     class_ranges,
     coherent_share,
+    flip_null_minimum,
     flip_null_range,
     fresh_item_null,
     run_components,
     run_means,
     run_share,
+    run_share_interval,
     run_spread,
     runs_needed,
     shift_test,
@@ -462,3 +465,92 @@ RIGHT, CLASS_ID = np.ones((2, 8), bool), np.repeat([0, 1], 4)
 def test_what_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# ------------------------------------------------------------------------------- interval of the share, lowest class
+
+
+def test_share_interval_covers_fresh_classes():
+    """150 sets of 60 classes. Fault: drawing classes from the means alone, an interval of no width."""
+    random, hits = rng(51), 0
+    components = [random.gamma(2, scale, 400_000) for scale in (0.002, 0.02, 0.03)]
+    n = np.full(400_000, 20)
+    truth = run_share(RunComponents(*components), n)
+    for _ in range(150):
+        drawn = random.integers(400_000, size=60)
+        noisy = RunComponents(*(x[drawn] + random.normal(0, x.mean(), 60) for x in components))
+        found = run_share_interval(noisy, n[:60], rng=random, draws=200)
+        assert found.mean == pytest.approx(run_share(noisy, n[:60]))
+        hits += found.low <= truth <= found.high
+    assert 0.87 < hits / 150 < 0.99
+
+
+def test_share_interval_edges():
+    nothing = RunComponents(*np.zeros((3, 2)))
+    assert all(np.isnan(run_share_interval(nothing, [5, 5], rng=rng(52), draws=5)))
+    one = RunComponents(*np.array([[0.02], [0.08], [0.16]]))
+    assert run_share_interval(one, [8], rng=rng(52), draws=5) == pytest.approx((0.8, 0.8, 0.8))
+    for how in ({"draws": 0}, {"level": 1}):
+        with pytest.raises(ValueError, match="expected at least 1 draw"):
+            run_share_interval(one, [8], rng=rng(52), **how)
+
+
+def test_lowest_class_of_runs_that_flip_items_singly_is_that_of_the_null():
+    random = rng(53)
+    class_id = np.arange(30).repeat(40)
+    rate = np.clip(random.beta(5, 1, 30).repeat(40) + random.normal(0, 0.2, 1200), 0, 1)
+    single = random.random((10, 1200)) < rate
+    found = flip_null_minimum(single, class_id, 30, rng=random)
+    accuracy = single.reshape(10, 30, 40).mean(axis=2)
+    assert found.observed == pytest.approx(accuracy.min(axis=1).mean())
+    assert abs(found.observed - found.null.mean) < 0.03
+    lost = single.copy()
+    for run in range(10):  # each run loses one class, never the same
+        lost[run, class_id == 3 * run] = False
+    found = flip_null_minimum(lost, class_id, 30, rng=random)
+    assert found.observed == 0 < found.null.low
+
+
+def test_lowest_class_when_runs_are_equal_is_that_class():
+    class_id = np.array([0, 0, 1, 1, 1, 3])  # class 2 has no items
+    right = np.tile([True, False, True, True, False, True], (3, 1))
+    found = flip_null_minimum(right, class_id, 4, rng=rng(54), B=20)
+    assert found.observed == 0.5 and found.null == (0.5, 0.5, 0.5)
+    with pytest.raises(ValueError, match="at least one class with items"):
+        flip_null_minimum(np.zeros((2, 0), bool), np.zeros(0, int), 2, rng=rng(54))
+
+
+def test_narrow_class_numbers_do_not_wrap():
+    class_id = np.arange(200, dtype=np.uint8).repeat(3)
+    right = rng(55).random((4, 600)) < 0.7
+    for measure in (run_components, shift_test):
+        for narrow, wide in zip(measure(right, class_id, 200), measure(right, class_id.astype(int), 200), strict=True):
+            np.testing.assert_array_equal(narrow, wide)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "shares"),
+    [
+        ("20news", {"bert-base": 0.70, "bert-tiny": 0.68, "fasttext": 0.32, "doc2vec": 0.33, "tfidf": 0.40}),
+        ("banking77", {"bert-base": 0.43, "bert-tiny": 0.84, "fasttext": 0.21, "doc2vec": 0.31, "tfidf": 0.28}),
+    ],
+)
+def test_shares_of_the_authors_runs(corpus, shares):
+    """The shares of an independent program, from the same published predictions; the interval is new here."""
+    for representation, share in shares.items():
+        correct = tables.correct(corpus, models=models.runs(representation))
+        total = len(correct.classes)
+        parts = run_components(correct.right, correct.class_index, total)
+        n = np.bincount(correct.class_index)
+        found = run_share_interval(parts, n, rng=rng(56), draws=400)
+        assert found.mean == pytest.approx(share, abs=6e-3)
+        assert found.low < share < found.high
+
+
+def test_the_lowest_class_of_the_authors_runs():
+    """Bert-tiny loses whole classes of Banking77 in a run; the lowest of other runs is what single flips leave."""
+    for representation, lost in (("bert-tiny", True), ("tfidf", False), ("doc2vec", False)):
+        correct = tables.correct("banking77", models=models.runs(representation))
+        found = flip_null_minimum(correct.right, correct.class_index, 77, rng=rng(57), B=100)
+        assert (found.observed < 0.05) == lost
+        assert found.null.low - 0.02 <= found.observed <= found.null.high + 0.02

@@ -20,13 +20,6 @@ class ClassCounts(NamedTuple):
     predicted: np.ndarray
 
 
-class CorrectCounts(NamedTuple):
-    """Counts per class: `correct` (classes,) or (models, classes); `n` (classes,); int64."""
-
-    correct: np.ndarray
-    n: np.ndarray
-
-
 class Confusions(NamedTuple):
     """Off-diagonal pairs that occur: three equally long int64 arrays, sorted by `label`, then `pred`; `count` >= 1."""
 
@@ -63,40 +56,9 @@ def class_counts(*, label, pred, n_classes):
     _same_items("label", label, "pred", pred)
     return ClassCounts(
         n=np.bincount(label, minlength=n_classes),
-        correct=_count_right(pred == label, label, n_classes),
+        correct=_tally((label[row] for row in np.atleast_2d(pred == label)), n_classes, models=pred.shape[:-1]),
         predicted=_tally(np.atleast_2d(pred), n_classes, models=pred.shape[:-1]),
     )
-
-
-def class_correct(*, right, class_id, n_classes):
-    """Count the right answers of every class when only right or wrong is known for each item.
-
-    Parameters
-    ----------
-    right : (items,) or (models, items) bool
-    class_id : (items,) integers, true class index, 0 to n_classes - 1
-    n_classes : int
-
-    Returns
-    -------
-    CorrectCounts
-
-    Raises
-    ------
-    ValueError : `right` is not boolean, or as `class_counts`
-
-    Examples
-    --------
-    >>> c = class_correct(right=[[True, False, True], [False, False, True]], class_id=[0, 0, 1], n_classes=2)
-    >>> c.correct.tolist(), c.n.tolist()
-    ([[1, 1], [0, 1]], [2, 1])
-    """
-    class_id = _class_index("class_id", class_id, n_classes, axes=(1,))
-    right = np.asarray(right)
-    if right.dtype != bool or right.ndim not in (1, 2):
-        raise ValueError(f"right is {right.dtype} with {right.ndim} axes; expected bool with 1 or 2 axes")
-    _same_items("class_id", class_id, "right", right)
-    return CorrectCounts(_count_right(right, class_id, n_classes), np.bincount(class_id, minlength=n_classes))
 
 
 def class_accuracy(*, k, n):
@@ -307,10 +269,6 @@ def _class_index(name, value, n_classes, *, axes):
 def _same_items(name, value, other_name, other):
     if value.shape[-1] != other.shape[-1]:
         raise ValueError(f"{name} has {value.shape[-1]} items and {other_name} {other.shape[-1]}; expected as many")
-
-
-def _count_right(right, class_id, n_classes):
-    return _tally((class_id[row] for row in np.atleast_2d(right)), n_classes, models=right.shape[:-1])
 
 
 def _tally(rows, n_classes, *, models):

@@ -52,7 +52,8 @@ def u_moments(right, class_id, n_classes: int) -> Moments:
     Returns
     -------
     Moments with raw = covariance over classes (divided by classes - 1), noise = mean of s, true = raw - noise.
-    A class with fewer than two items has no s and is left out of all three; with fewer than two classes left: NaN.
+    A class with fewer than two items has no s and is left out of all three; with fewer than two classes left raw and
+    true are NaN, without any class noise too.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def u_moments(right, class_id, n_classes: int) -> Moments:
     # s is the sum over the items of a class of (x - p)(x' - p') / (n (n - 1)); one product sums items and classes
     root = np.sqrt(np.where(use, 1 / np.maximum(n * (n - 1), 1), 0) / max(use.sum(), 1))
     residual = (right - (k / np.maximum(n, 1))[:, class_id]) * root[class_id]
-    noise = residual @ residual.T
+    noise = residual @ residual.T if use.any() else np.full_like(raw, np.nan)
     return Moments(raw, raw - noise, noise)
 
 
@@ -80,15 +81,20 @@ def u_moments_from_counts(k, n, weights=None) -> Moments:
 
     Returns Moments of (models,) arrays, the diagonals of `u_moments`; with `weights` (draws, classes), whose rows have
     sum classes, of (draws, models) arrays, one row a bootstrap draw of classes.
-    Raises ValueError if a class has fewer than two items.
+    With one class raw and true are NaN. Raises ValueError if there is no class, one has fewer than two items, or not
+    0 <= k <= n.
 
     >>> m = u_moments_from_counts(np.array([[0, 2, 4]]), np.array([4, 4, 4]))
     >>> [round(x.item(), 4) for x in m]  # noise: (0 + 1/12 + 0) / 3
     [0.25, 0.2222, 0.0278]
     """
     k, n = np.atleast_2d(k), np.asarray(n)
-    if n.size and n.min() < 2:
-        raise ValueError(f"the smallest class has {n.min()} items; expected at least 2 in every class")
+    if not n.size or n.min() < 2:
+        raise ValueError(
+            f"the smallest class has {n.min() if n.size else 'no'} items; expected at least 2 in every class"
+        )
+    if not ((k >= 0) & (k <= n)).all():
+        raise ValueError("k is below 0 or above n in some class; expected 0 <= k <= n")
     weights = np.ones(k.shape[1]) if weights is None else weights
     p = k / n
     raw = weighted_cov(p, p, weights)
@@ -99,12 +105,15 @@ def u_moments_from_counts(k, n, weights=None) -> Moments:
 def weighted_cov(a, b, weights) -> np.ndarray:
     """Covariance over classes of each row of `a` with the same row of `b`, (models, classes), in each bootstrap draw.
 
-    `weights` (draws, classes), rows with sum classes, gives (draws, models); (classes,) gives (models,).
+    `weights` (draws, classes), rows with sum classes, gives (draws, models); (classes,) gives (models,). NaN for fewer
+    than two classes.
 
     >>> weighted_cov(np.array([[0.0, 1.0]]), np.array([[0.0, 1.0]]), np.array([[1, 1], [2, 0]])).tolist()
     [[0.5], [0.0]]
     """
     classes = a.shape[1]
+    if classes < 2:
+        return np.full((*np.shape(weights)[:-1], len(a)), np.nan)
     return (weights @ (a * b).T - (weights @ a.T) * (weights @ b.T) / classes) / (classes - 1)
 
 
@@ -118,7 +127,7 @@ def corrected_r(moments: Moments) -> np.ndarray:
 
 
 def raw_r(moments: Moments) -> np.ndarray:
-    """Correlation (models, models) of the class accuracies as they stand, item noise included.
+    """Correlation (models, models) of the class accuracies as they stand, item noise included; NaN if all are equal.
 
     >>> raw_r(Moments(raw=np.array([[0.04, 0.03], [0.03, 0.09]]), true=None, noise=None)).round(3).tolist()
     [[1.0, 0.5], [0.5, 1.0]]
@@ -127,12 +136,13 @@ def raw_r(moments: Moments) -> np.ndarray:
 
 
 def reliability(moments: Moments) -> np.ndarray:
-    """Share (models,) of the variance of class accuracies that is true variance, at most 1.
+    """Share (models,) of the variance of class accuracies that is true variance, at most 1; NaN without variance.
 
     >>> reliability(Moments(raw=np.array([[0.05]]), true=np.array([[0.04]]), noise=None)).round(3).tolist()
     [0.8]
     """
-    return np.diag(moments.true) / np.diag(moments.raw)
+    raw = np.diag(moments.raw)
+    return np.diag(moments.true) / np.where(raw > 0, raw, np.nan)
 
 
 def bootstrap_corrected_r(right, class_id, n_classes: int, *, draws: int, rng, pairs=None) -> np.ndarray:
@@ -141,7 +151,8 @@ def bootstrap_corrected_r(right, class_id, n_classes: int, *, draws: int, rng, p
     pairs: two index arrays (i, j); default the pairs i < j in the order of `numpy.triu_indices(models, 1)`.
     The mean over pairs is `.mean(axis=1)`, intervals of single pairs are `numpy.quantile(..., axis=0)`. They hold for
     fresh classes (G). Items are never drawn: copies of an item would bias the correction. Classes with fewer than two
-    items are left out. Memory: 8 bytes a draw and pair (16 MB for 1000 draws of 64 models).
+    items are left out; a draw without true variance is NaN. Memory: 8 bytes a draw and pair (16 MB for 1000 draws of
+    64 models).
 
     >>> right = np.random.default_rng(0).random((2, 300)) < np.repeat([0.2, 0.5, 0.9], 100)
     >>> r = bootstrap_corrected_r(right, np.repeat([0, 1, 2], 100), 3, draws=3, rng=np.random.default_rng(2))
@@ -182,7 +193,7 @@ def item_jackknife(right, class_id, n_classes: int, stat: Callable, *, groups: i
 
     A block takes every groups-th item of every class, so each class loses its share. For fresh items of these classes
     (C); the classes stay fixed, so it is too short for fresh classes. `stat` must be unbiased at any class size, as the
-    corrected moments are.
+    corrected moments are; where it is NaN without some block, `se` is.
 
     >>> item_jackknife(np.array([[True, False] * 10]), np.repeat([0, 1], 10), 2, lambda x, c, n: x.mean(), groups=5)
     Jackknife(estimate=np.float64(0.5), se=np.float64(0.0))

@@ -26,7 +26,7 @@ from scipy.stats import false_discovery_control
 from .accuracy import checked_counts
 from .extremes import Interval
 from .overlap import weak_membership
-from .split import class_counts, class_sizes
+from .split import class_counts, class_sizes, class_weights
 
 
 class Ranges(NamedTuple):
@@ -79,6 +79,13 @@ class RunCrossFit(NamedTuple):
     high: float
     se: float
     plugin: float
+
+
+class MinimumNull(NamedTuple):
+    """Lowest class accuracy of a run, mean over runs: `observed`, and an Interval (5%, 95%) if items flip singly."""
+
+    observed: float
+    null: Interval
 
 
 # ---------------------------------------------------------------------------------------------------------- ranges
@@ -169,12 +176,41 @@ def flip_null_range(right, class_id, n_classes: int, *, rng, B: int = 400) -> Ra
     True
     """
     right, class_id, n = _runs(right, class_id, n_classes, least=2)
-    runs, items = len(right), _items_by_total(right, class_id, n_classes)
-    k = np.tile(items[:, runs], (B, runs, 1))
-    for times in range(1, runs):
-        here = np.flatnonzero(items[:, times])
-        k[:, :, here] += rng.binomial(items[here, times], times / runs, size=(B, runs, here.size))
-    return _range_null(k, n)
+    return _range_null(_flipped(right, class_id, n_classes, rng=rng, B=B), n)
+
+
+def flip_null_minimum(right, class_id, n_classes: int, *, rng, B: int = 400) -> MinimumNull:
+    """The lowest class accuracy of a run, if every item is right in each run independently with its own rate over runs.
+
+    Parameters and errors as `flip_null_range`; ValueError also without any item.
+
+    Returns
+    -------
+    MinimumNull. The classes keep their accuracies over runs: the null is below the lowest of those by what single items
+    that flip add to a minimum, and only an `observed` value below the null shows runs that lose whole classes. For a
+    minimum that all classes being equally hard would give, see `extremes.null_extremes`.
+
+    Notes
+    -----
+    Too narrow as `flip_null_range` is, hence its minimum a little too high. The minimum is read where it was chosen:
+    it lies below the true accuracy of any class.
+
+    Examples
+    --------
+    One class of one item, right in one of two runs: whatever flips, the mean over runs is 1/2 on average.
+
+    >>> found = flip_null_minimum([[True], [False]], [0], 1, rng=np.random.default_rng(0), B=4000)
+    >>> found.observed, abs(found.null.mean - 0.5) < 0.03, found.null.low, found.null.high
+    (0.5, True, 0.0, 1.0)
+    """
+    right, class_id, n = _runs(right, class_id, n_classes, least=2)
+    present = n > 0
+    if not present.any():
+        raise ValueError("no class has an item; expected at least one class with items")
+    k, _ = class_counts(right, class_id, n_classes)
+    drawn = _flipped(right, class_id, n_classes, rng=rng, B=B)
+    observed, null = ((x[..., present] / n[present]).min(axis=-1).mean(axis=-1) for x in (k, drawn))
+    return MinimumNull(float(observed), Interval(float(null.mean()), *np.quantile(null, (0.05, 0.95)).tolist()))
 
 
 def fresh_item_null(k, n, *, rng, B: int = 400, runs: int | None = None) -> RangeNull:
@@ -279,6 +315,46 @@ def run_share(components: RunComponents, n) -> float:
     """
     run, item, _ = _mean_variances(components, n)
     return run / (run + item) if run + item > 0 else math.nan
+
+
+def run_share_interval(components: RunComponents, n, *, rng, draws: int = 1000, level: float = 0.95) -> Interval:
+    """`run_share` with an interval for fresh classes (G): classes are drawn with replacement, quantiles of the draws.
+
+    Parameters
+    ----------
+    components, n : as `run_share`
+    rng : numpy Generator
+    draws : int of at least 1
+    level : float in (0, 1)
+
+    Returns
+    -------
+    Interval of floats, `mean` being the estimate. Components of single classes are unbiased, so those of drawn classes
+    need no correction. The runs stay these runs: with few of them the interval says nothing about fresh runs. NaN ends
+    where no draw has any variance.
+
+    Raises
+    ------
+    ValueError : as `run_share`, draws below 1, or level outside (0, 1)
+
+    Examples
+    --------
+    Two equal classes: whatever is drawn, the share is the same.
+
+    >>> components = RunComponents(*np.array([[0.02] * 2, [0.08] * 2, [0.16] * 2]))
+    >>> [round(x, 3) for x in run_share_interval(components, [8, 8], rng=np.random.default_rng(0), draws=9)]
+    [0.8, 0.8, 0.8]
+    """
+    if draws < 1 or not 0 < level < 1:
+        raise ValueError(f"draws is {draws}, level {level}; expected at least 1 draw and a level between 0 and 1")
+    estimate = run_share(components, n)
+    run, item, _ = _variances(components, n)
+    weights = class_weights(run.size, draws=draws, rng=rng)
+    run, item = weights @ run, weights @ item
+    total = run + item
+    share = run[total > 0] / total[total > 0]
+    ends = np.quantile(share, ((1 - level) / 2, (1 + level) / 2)).tolist() if share.size else (math.nan, math.nan)
+    return Interval(estimate, *ends)
 
 
 def coherent_share(components: RunComponents, n) -> float:
@@ -464,7 +540,18 @@ def _runs(right, class_id, n_classes, *, least):
     right, class_id = np.asarray(right), np.asarray(class_id)
     if right.dtype != bool or right.ndim != 2 or len(right) < least:
         raise ValueError(f"right is {right.dtype} {right.shape}; expected bool (runs, items) with {least} runs or more")
-    return right, class_id, class_sizes(right, class_id, n_classes)
+    n = class_sizes(right, class_id, n_classes)
+    return right, class_id.astype(np.int64), n  # a product of a narrow class_id would wrap around
+
+
+def _flipped(right, class_id, n_classes, *, rng, B):
+    """Right answers (B, runs, classes) if every item is right in each run with its own rate over the runs."""
+    runs, items = len(right), _items_by_total(right, class_id, n_classes)
+    k = np.tile(items[:, runs], (B, runs, 1))
+    for times in range(1, runs):
+        here = np.flatnonzero(items[:, times])
+        k[:, :, here] += rng.binomial(items[here, times], times / runs, size=(B, runs, here.size))
+    return k
 
 
 def _items_by_total(right, class_id, n_classes):
@@ -496,6 +583,11 @@ def _mean_squares(right, class_id, n_classes):
 
 def _mean_variances(components, n):
     """Means over classes of run variance s2_run + s2_res / n, item variance s2_item / n, and s2_run."""
+    return tuple(float(x.mean()) for x in _variances(components, n))
+
+
+def _variances(components, n):
+    """Run variance s2_run + s2_res / n, item variance s2_item / n, and s2_run, of the classes that have components."""
     n = np.asarray(n)
     if n.dtype.kind not in "iu" or n.shape != components.s2_run.shape:
         raise ValueError(f"n is {n.dtype} {n.shape}; expected integers {components.s2_run.shape}, the items by class")
@@ -503,4 +595,4 @@ def _mean_variances(components, n):
     if not use.any():
         raise ValueError("no class has variance components; expected at least one class with two items")
     run, item, res = (x[use] for x in components)
-    return float((run + res / n[use]).mean()), float((item / n[use]).mean()), float(run.mean())
+    return run + res / n[use], item / n[use], run

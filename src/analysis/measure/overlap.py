@@ -14,7 +14,11 @@ from .split import class_counts, class_sizes, class_weights, half_accuracies
 
 
 class ShamFloor(NamedTuple):
-    """What common items alone produce. (models, models): means over deals; (R,): one value a deal."""
+    """What common items alone produce. (models, models): means over deals; (R,): one value a deal.
+
+    NaN: `pair_*` of one model, `raw_r` of accuracies that are all equal in a deal, the covariances without two classes
+    of two items.
+    """
 
     overlap: np.ndarray  # (models, models) expected overlap of the worst q
     raw_r: np.ndarray  # (models, models)
@@ -35,14 +39,20 @@ class HalfOverlap(NamedTuple):
 
 
 class OverlapDraws(NamedTuple):
-    """Bootstrap draws (draws,) of means over the pairs of a group of models."""
+    """Bootstrap draws (draws,) of means over the pairs of a group of models.
+
+    NaN: no pair in the group; in `ratio` also a draw in which a model does not meet itself across halves.
+    """
 
     ratio: np.ndarray
     cross: np.ndarray
 
 
 class CoreReread(NamedTuple):
-    """Classes weak in many models on one half, read again on the other. Means over splits and directions."""
+    """Classes weak in many models on one half, read again on the other. Means over splits and directions.
+
+    NaN in all but `size` if no split has a core.
+    """
 
     size: float  # classes in the core
     share_again: float  # of the models, how many have a core class in their worst q on the other half
@@ -206,6 +216,7 @@ def sham_floor(right, class_id, n_classes: int, *, q: int, rng, R: int = 20) -> 
     >>> sham_floor(right, np.repeat(np.arange(4), 10), 4, q=2, rng=np.random.default_rng(0), R=3).pair_overlap.shape
     (3,)
     """
+    _some_model(right)
     overlaps, shares, moments = [], [], []
     for _ in range(R):
         dealt = rng.permutation(class_id)
@@ -313,6 +324,7 @@ def cross_half_sharing(
     >>> cross_half_sharing(right, np.repeat(np.arange(4), 6), 4, q=2, rng=np.random.default_rng(0), R=1)
     CoreReread(size=2.0, share_again=1.0, core_again=1.0, accuracy_chosen=0.0, accuracy_read=0.0)
     """
+    _some_model(right)
     rows = []
     for a, b in half_accuracies(right, class_id, n_classes, rng=rng, R=R):
         for chosen, read in ((a, b), (b, a)):
@@ -334,6 +346,11 @@ def cross_half_sharing(
     read = rows[rows[:, 0] > 0]
     rest = read[:, 1:].mean(axis=0) if len(read) else np.full(4, np.nan)
     return CoreReread(*map(float, (rows[:, 0].mean(), *rest)))
+
+
+def _some_model(right):
+    if not len(right):
+        raise ValueError(f"right has shape {right.shape}; expected one model or more")
 
 
 def _accuracies(right, class_id, n_classes):

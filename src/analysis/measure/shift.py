@@ -16,7 +16,7 @@ import numpy as np
 
 from .agreement import bootstrap_corrected_r, corrected_r, u_moments, u_moments_from_counts, weighted_cov
 from .overlap import drawn_membership, weak_membership
-from .split import class_weights, half_accuracies
+from .split import class_sizes, class_weights, half_accuracies
 
 
 class Level(NamedTuple):
@@ -196,7 +196,7 @@ def paired_shift(right, class_id, n_classes: int, *, q: int, rng, draws: int = 4
     ([-0.5], [0.5])
     """
     right = np.asarray(right)
-    if right.ndim != 2 or len(right) < 2 or np.bincount(class_id, minlength=n_classes).min() < 2:
+    if right.ndim != 2 or len(right) < 2 or class_sizes(right, class_id, n_classes).min(initial=2) < 2:
         raise ValueError("expected clean answers and at least one condition, and two items or more of every class")
     if not 1 <= q < n_classes:
         raise ValueError(f"q is {q}; expected 1 to {n_classes - 1}, some classes weak and some not")
@@ -227,6 +227,8 @@ def _checked(kc, nc, ks, ns, q=None):
             )
         if not ((k >= 0) & (k <= n)).all():
             raise ValueError(f"{what} counts hold a class with k < 0 or k > n; expected 0 <= k <= n")
+    if not len(counts[0]):
+        raise ValueError(f"clean counts have shape {counts[0].shape}; expected one model or more")
     use = (np.minimum(counts[1], counts[3]) > 1).all(axis=0)
     classes = use.sum()
     if classes < 2:

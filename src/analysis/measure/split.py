@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 def class_sizes(right, class_id, n_classes: int) -> np.ndarray:
     """Items of each class, (n_classes,), after checking that the three arguments fit together.
 
-    Raises ValueError: `right` is not (models, items), or not bool or from 0 to 1, or a class not in 0 to n_classes - 1.
+    Raises ValueError: `right` is not (models, items), or not bool or from 0 to 1, or a class not an integer in 0 to
+    n_classes - 1.
 
     >>> class_sizes(np.array([[True, False, True]]), np.array([0, 0, 2]), 3).tolist()
     [2, 0, 1]
@@ -27,6 +28,8 @@ def class_sizes(right, class_id, n_classes: int) -> np.ndarray:
         )
     if share and not ((right >= 0) & (right <= 1)).all():
         raise ValueError("right holds a share of runs below 0, above 1 or NaN; expected 0 to 1")
+    if class_id.dtype.kind not in "iu":
+        raise ValueError(f"class_id is {class_id.dtype}; expected integers, 0 to {n_classes - 1}")
     if class_id.size and not 0 <= class_id.min() <= class_id.max() < n_classes:
         raise ValueError(f"class_id runs from {class_id.min()} to {class_id.max()}; expected 0 to {n_classes - 1}")
     return np.bincount(class_id, minlength=n_classes)
@@ -34,6 +37,8 @@ def class_sizes(right, class_id, n_classes: int) -> np.ndarray:
 
 def class_counts(right, class_id, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Right answers k (models, classes), integer unless `right` holds shares, and items n (classes,).
+
+    Where the answers themselves are known, `accuracy.class_counts` also counts how often each class was the answer.
 
     >>> k, n = class_counts(np.array([[True, False, True], [True, True, False]]), np.array([0, 0, 2]), 3)
     >>> k.tolist(), n.tolist()
@@ -69,9 +74,13 @@ def half_accuracies(right, class_id, n_classes: int, *, rng, R: int) -> Iterator
 def class_weights(n_classes: int, *, draws: int, rng) -> np.ndarray:
     """How often each class is drawn, (draws, n_classes): rows of a class bootstrap, each with sum n_classes.
 
+    Raises ValueError without a class to draw.
+
     >>> class_weights(4, draws=2, rng=np.random.default_rng(0)).sum(axis=1).tolist()
     [4, 4]
     """
+    if n_classes < 1:
+        raise ValueError(f"{n_classes} classes to draw from; expected at least 1")
     return rng.multinomial(n_classes, np.full(n_classes, 1 / n_classes), size=draws)
 
 
