@@ -16,6 +16,7 @@ _WHERE = {
     "tables": None,
     "predict": "vision.predict",
     "publish": "publish",
+    "report": "reporting",
     "show_class": "explore",
     "train_text": "text.runs",
 }
