@@ -137,6 +137,19 @@ def four_families() -> pd.DataFrame:
     )
 
 
+def causes() -> pd.DataFrame:
+    parts = []
+    panels = (("CC-3M", "frequency", 50_000), ("LAION-400M", "frequency", 900_000), ("ReaL", "agreement", 1))
+    for title, kind, top in panels:
+        x = np.append(0.0, np.geomspace(0.02, 1, 39)) * top
+        about = {"title": title, "kind": kind, "networks": 2, "r": 0.4, "r_low": 0.35, "r_high": 0.45}
+        each = pd.DataFrame({"part": "class", "class_id": range(40), "name": "null", "x": x, "accuracy": x / top})
+        group = pd.DataFrame({"part": "group", "x": x[::10], "accuracy": x[::10] / top})
+        group["low"], group["high"] = group["accuracy"] - 0.05, group["accuracy"] + 0.05
+        parts.append(pd.concat([each, group], ignore_index=True).assign(**about))
+    return pd.concat(parts, ignore_index=True)
+
+
 def clean_vs_shift() -> pd.DataFrame:
     columns = {"class_id": range(3), "clean": [0.2, 0.6, 0.9], "shifted": [0.1, 0.5, 0.9], "models": 45}
     columns |= {"raw_r": 0.58, "ceiling": 0.74, "corrected_r": 0.78}
@@ -344,6 +357,74 @@ def runs_matter() -> pd.DataFrame:
     return pd.concat(parts)
 
 
+def winners_curse() -> pd.DataFrame:
+    readings = {"plug-in": 0.2, "bootstrap": 0.17, "posterior draws": 0.22, "cross-fitted": 0.26, "equally hard": 0.6}
+    return pd.DataFrame(
+        {
+            "model": model,
+            "label": label,
+            "overall": 0.8 - 0.01 * place,
+            "statistic": statistic,
+            "reading": reading,
+            "value": value - 0.01 * place,
+            "low": np.nan if reading == "plug-in" else value - 0.03,
+            "high": np.nan if reading == "plug-in" else value + 0.03,
+            "q": 50,
+        }
+        for place, (model, label, _) in enumerate(MODELS)
+        for statistic in ("worst", "minimum")
+        for reading, value in readings.items()
+        if (statistic, reading) != ("minimum", "cross-fitted")
+    )
+
+
+def ties() -> pd.DataFrame:
+    columns = {"pair": ["a x b", "a x c", "b x c"], "chance": 2.5, "as_coded": [36, 30, 33], "low": [34, 28, 33]}
+    columns |= {"expected": [36.9, 30.2, 33.0], "high": [41, 32, 33]}
+    sets = {"imagenet-val": 50, "imagenetv2-matched-frequency": 10}
+    return pd.concat(pd.DataFrame({"dataset": name, "images": images} | columns) for name, images in sets.items())
+
+
+def sham() -> pd.DataFrame:
+    step = np.linspace(0, 1, 10)
+    real = {"raw_r": 0.9 + 0.04 * step, "corrected_r": 0.96 + 0.04 * step, "fisher_log10": -50 + 20 * step}
+    real |= {"raw_covariance": 0.024 + 0.002 * step, "corrected_covariance": 0.022 + 0.002 * step}
+    dealt = {"raw_r": 0.6 + 0.1 * step, "corrected_r": np.nan, "fisher_log10": -15 + 10 * step}
+    dealt |= {"raw_covariance": 0.0022 + 2e-4 * step, "corrected_covariance": 1e-4 * (step - 0.5)}
+    sets = {"real classes": real, "sham classes": dealt}
+    pair = [f"{place}" for place in range(10)]
+    return pd.concat(pd.DataFrame({"pair": pair, "set": name} | columns) for name, columns in sets.items())
+
+
+def regressions() -> pd.DataFrame:
+    rows = [
+        ("no shift", 0.36, 0.44, 0.80, 0.80, -0.083, -0.093, -0.072),
+        ("naive", 0.38, 0.38, 0.80, 0.68, -0.12, -0.16, -0.08),
+        ("cross-fitted", 0.44, 0.39, 0.80, 0.68, -0.068, -0.1, -0.03),
+        ("mirror", 0.60, 0.41, 0.79, 0.68, 0.079, 0.05, 0.11),
+    ]
+    columns = ["selection", "clean_weak", "shift_weak", "clean_rest", "shift_rest", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).assign(shift=SHIFTS[0], q=50, models=45)
+
+
+def run_shares() -> pd.DataFrame:
+    columns = {"overall_range": 0.01, "class_mean": [0.08, 0.05], "class_max": [0.2, 0.17], "flip_mean": 0.05}
+    columns |= {"flip_max95": 0.17, "fresh_mean": 0.1, "fresh_max95": 0.3, "whole_class": [0.5, 0.1]}
+    columns |= {"single_items": 0.2, "test_items": [0.3, 0.7], "share": [0.7, 0.3], "low": [0.6, 0.2]}
+    columns |= {"high": [0.8, 0.4]}
+    return pd.concat(pd.DataFrame({"dataset": corpus, "model": TEXTS} | columns) for corpus in CORPORA)
+
+
+def comparison() -> pd.DataFrame:
+    counts = {"sign": (567, 247), "p below 0.05": (39, 7), "adjusted": (0, 0)}
+    about = {"mean": 0.022, "observed_sd": 0.056, "true_sd": 0.034, "low": 0.028, "high": 0.039, "truly_worse": 0.26}
+    return pd.DataFrame(
+        {"pair": pair, "reading": reading, "better": better, "worse": worse, "classes": 1000} | about
+        for pair in ("ResNet-152 over ResNet-50", "NASNet-A-Large over VGG-16")
+        for reading, (better, worse) in counts.items()
+    )
+
+
 def crs() -> pd.DataFrame:
     columns = {"class_id": [0, 134, 135], "crs": [0.5, 0.7, 0.6], "top5": [0.9, 0, 1], "flagged": [False, True, False]}
     models = ("EfficientNet-B0", "EfficientNet-B3", "ResNet-152")
@@ -475,6 +556,7 @@ TABLES = {
     "fig02_overlap": overlap,
     "fig02_sharing": sharing,
     "fig02_four_families": four_families,
+    "fig02_causes": causes,
     "fig03_clean_vs_shift": clean_vs_shift,
     "fig03_level": level,
     "fig03_loss": loss,
@@ -487,6 +569,12 @@ TABLES = {
     "fig05_ranges": ranges,
     "fig05_components": components,
     "fig05_runs_matter": runs_matter,
+    "fig07_winners_curse": winners_curse,
+    "fig07_ties": ties,
+    "fig07_sham": sham,
+    "fig07_regressions": regressions,
+    "fig07_runs": run_shares,
+    "fig07_comparison": comparison,
     "fig06_crs": crs,
     "fig06_overlap": crs_overlap,
     "fig09_conditions": conditions,
@@ -777,6 +865,55 @@ def test_runs_matter_marks_three_and_ten():
     large = [line for line in axes.lines if line.get_markersize() == 5]
     assert [list(line.get_xdata()) for line in large] == [[3, 10]] * 2
     assert axes.get_ylim()[0] == 0
+
+
+def test_winners_curse_is_in_the_order_of_accuracy():
+    worst, minimum = draw("fig07_winners_curse").axes
+    assert [label.get_text() for label in minimum.get_xticklabels()] == list(LABELS[::-1])
+    assert worst.get_ylabel() == "Mean of the 50 weakest classes (%)"
+    plugin = next(line for line in worst.lines if line.get_marker() == "_")
+    wrong, sound = (next(line for line in worst.lines if line.get_marker() == marker) for marker in "so")
+    assert sorted(plugin.get_xdata()) == [0, 1, 2, 3]
+    assert sorted(plugin.get_ydata()) == pytest.approx([0.17, 0.18, 0.19, 0.2])
+    assert (np.array(wrong.get_ydata()) < plugin.get_ydata()).all() and (plugin.get_ydata() < sound.get_ydata()).all()
+    assert len(worst.lines) == 5 and len([line for line in minimum.lines if len(line.get_xdata())]) == 4
+
+
+def test_ties_of_each_set_stand_in_the_order_of_the_expected_overlap():
+    many, few = draw("fig07_ties").axes
+    assert many.get_title(loc="left") == "ImageNet, 50 images a class" and "10 images" in few.get_title(loc="left")
+    assert list(curves(many, "o")[0].get_ydata()) == [30, 33, 36]
+    assert few.get_ylim() == many.get_ylim() and many.get_ylim()[0] == 0
+
+
+def test_sham_has_no_corrected_correlation():
+    r, fisher, covariance = draw("fig07_sham").axes
+    assert row_names(r) == ["real, as observed", "real, corrected", "sham, as observed", "sham, corrected"]
+    assert {"0.92", "0.98", "0.65", "not defined:\nno spread left"} <= set(words(r))
+    assert words(fisher).count("does not apply") == 2 and {"−40", "−10"} <= set(words(fisher))
+    assert {"250.0", "230.0", "23.0"} <= set(words(covariance))
+
+
+def test_regressions_keep_zero_in_the_middle_and_print_intervals():
+    levels, losses = draw("fig07_regressions").axes
+    assert intervals(levels) == 8 and intervals(losses) == 4
+    low, high = losses.get_xlim()
+    assert low == -high and {"−12.0 [−16.0, −8.0]", "+7.9 [+5.0, +11.0]"} <= set(words(losses))
+    assert row_names(draw("fig07_regressions", width=3.3).axes[0]) == ["no shift", "naive", "cross-fitted", "mirror"]
+
+
+def test_shares_of_variance_fill_the_bar():
+    ranges, shares = draw("fig07_runs").axes
+    assert sum(bar.get_width() for bar in shares.patches) == pytest.approx(4)
+    assert sorted({round(bar.get_x() + bar.get_width(), 2) for bar in ranges.patches}) == [0.17, 0.3]
+    assert intervals(shares) == 4
+
+
+def test_comparison_prints_its_zeros():
+    counts, spread = draw("fig07_comparison").axes
+    assert words(counts).count("0") == 4 and {"567", "247", "39", "7"} <= set(words(counts))
+    assert [line.get_xdata()[0] for line in spread.lines] == [0.022, 0.056, 0.034]
+    assert row_names(draw("fig07_comparison", width=3.3).axes[1])[0] == "ResNet-152\nover ResNet-50"
 
 
 def test_crs_marks_the_broken_class():

@@ -1,5 +1,7 @@
 """Findings on the shipped tables, held against numbers that were computed independently before this code existed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -203,6 +205,37 @@ def test_text_correlations_are_those_of_the_reference(newsgroups):
     assert overlaps.loc["across representations", "sham"] == pytest.approx(2.4, abs=0.3)
 
 
+def test_text_overlaps_on_disjoint_items_are_held_against_sham_classes(newsgroups):
+    """STATISTICS 13 has the full-set figures of the authors' run means, without BERT-tiny: Banking77 2.8, sham 1.8."""
+    rows = text.overlap_rows(newsgroups, rng=np.random.default_rng(0), draws=200, splits=12, deals=60)
+    assert [row["models"] for row in rows] == ["paper-20news", "paper-20news-without-bert-tiny"]
+    for row in rows:
+        assert row["claim"] == "F4-2o" and row["role"] == "secondary" and row["verdict"] == "reproduced"
+        assert row["ci_low"] < row["effect"] <= row["ci_high"] and row["effect"] == pytest.approx(4.1, abs=0.15)
+        assert row["null"] == pytest.approx(25 / 20, abs=0.15)  # no item is shared: q^2 / K
+    banking = text.overlap_rows(text.corpus("banking77"), rng=np.random.default_rng(0), draws=200, splits=12, deals=60)
+    without = banking[1]
+    assert without["naive"] == pytest.approx(2.83, abs=0.01) and "in sham classes 1.8" in without["reason"]
+    assert without["verdict"] == "cannot tell" and without["effect"] < without["naive"] / 2
+
+
+def test_shared_items_alone_reproduce_no_overlap(newsgroups):
+    """Classes dealt at random share no difficulty; on all items their overlap lies far above chance all the same."""
+    rng = np.random.default_rng(1)
+    dealt = replace(newsgroups, class_id=rng.permutation(newsgroups.class_id))
+    row = text.overlap_rows(dealt, rng=rng, draws=200, splits=12, deals=60)[0]
+    assert row["naive"] > 1.5 * 25 / 20 and row["verdict"] != "reproduced" and row["ci_low"] < 25 / 20
+
+
+def test_what_single_items_add_to_a_minimum_stands_beside_it(newsgroups):
+    gaps = text.hidden_table(newsgroups, rng=np.random.default_rng(0)).set_index("representation")
+    assert (gaps["flip_low"] <= gaps["flip_minimum"]).all() and (gaps["flip_minimum"] <= gaps["flip_high"]).all()
+    assert (gaps["run_minimum"] <= gaps["minimum"] + 1e-12).all() and (gaps["run_minimum"] < gaps["null_minimum"]).all()
+    alone = replace(newsgroups, right=tuple(right[:1] for right in newsgroups.right))
+    single = text.hidden_table(alone, rng=np.random.default_rng(0))
+    assert single[["run_minimum", "flip_minimum", "flip_low", "flip_high"]].isna().all(axis=None)
+
+
 def test_the_dead_class_is_seen_by_recall_only():
     """Banking77, BERT-tiny, run 1: one class is never predicted; the published script prints 43.1 as the lowest."""
     table = text.run_table("banking77")
@@ -241,3 +274,13 @@ def test_corruptions_are_those_of_the_paper():
     assert lowest["dog"] == 9 and "cat" not in lowest and lowest.sum() == 19
     bars = corruptions.sensitivity().drop_duplicates(["case", "group"]).groupby("group")["mean"].mean()
     assert bars["ranks 100-109"] - bars["ranks 550-559"] == pytest.approx(19.0, abs=0.05)
+
+
+def test_many_networks_count_for_about_one():
+    """STATISTICS 12: 1.05 for the 45 networks above .74; without a family .960 to .967 (all 64)."""
+    names = [name for name in models.named("networks") if name.startswith("imagenetv2/")]
+    found = shared.measure(names, {}, rng=np.random.default_rng(0), draws=2, splits=1)
+    alone = shared.dependence(found, names)
+    assert alone["networks"] == 64 and 1 < alone["effective"] < 1.2
+    assert alone["lowest_without"] == pytest.approx(0.960, abs=0.002)
+    assert alone["highest_without"] == pytest.approx(0.967, abs=0.002)

@@ -1,6 +1,7 @@
 """Speed of the measures, side by side in one run: `make bench`. Times are medians; ratios travel, seconds do not."""
 
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -9,12 +10,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from . import files, models, paths, tables
+from .findings import causes, hidden, shared, shifted, text, tiny
 from .measure import accuracy, agreement, extremes, overlap, shift
+from .run import KERNEL
 from .show import console
 
 RUNS = 5
@@ -75,6 +79,7 @@ def main() -> None:
             _time(lambda: shift.bootstrap_shift(**pair, q=q, rng=rng), runs=1),
             None,
         ),
+        *claims_timed(),
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     lines = [
@@ -111,6 +116,89 @@ def write_section(name: str, lines: list[str], path: Path | None = None) -> None
     sections[name] = "\n".join(lines)
     parts = ["# Benchmarks", *(f"<!-- {mark} -->\n{text.strip()}" for mark, text in sections.items())]
     files.write_text(path, "\n\n".join(parts) + "\n")
+
+
+def claims_timed() -> list[tuple[str, float, float | None]]:
+    """Lines of the table: all claim rows with their intervals, two parts at a time, and each part in its process.
+
+    A fresh process a part, with the threads of a notebook's; but no figure. Reading the tables is included.
+    """
+    threads = {name: value for name, value in KERNEL.items() if name.endswith("_THREADS")}
+    before = dict(os.environ)
+    start = time.perf_counter()
+    try:
+        os.environ.update(threads)  # read when a process starts: too late for an initializer
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+            done = dict(zip(CLAIMS, pool.map(_claims_of, CLAIMS), strict=True))
+    finally:
+        for name in threads:
+            os.environ.pop(name)
+        os.environ.update(before)
+    whole = time.perf_counter() - start
+    rows = sum(count for count, _ in done.values())
+    parts = [(f"  {part}, {count} rows", seconds, None) for part, (count, seconds) in done.items()]
+    return [(f"all {rows} claim rows with their intervals, two processes", whole, 60.0), *parts]
+
+
+def _claims_of(part: str) -> tuple[int, float]:
+    """How many rows a part has, and the seconds that they took."""
+    start = time.perf_counter()
+    rows = CLAIMS[part](np.random.default_rng(0))
+    return len(rows), time.perf_counter() - start
+
+
+def _hidden(rng) -> list[dict]:
+    four, everyone, clip = map(models.named, ("four-families", "networks", "clip"))
+    single, rows = {name: [name] for name in four}, []
+    for labels in ("original", "real"):
+        primary = hidden.estimates(four, rng=rng, labels=labels, refits=100)
+        rows += hidden.claim_rows(primary, {"four-families": four} | single, labels=labels)
+        every = hidden.estimates(everyone, rng=rng, labels=labels)
+        rows += hidden.claim_rows(every, {"networks": everyone}, labels=labels)
+    return rows + hidden.claim_rows(hidden.estimates(clip, rng=rng), {"clip": clip})
+
+
+def _shared(rng) -> list[dict]:
+    sets = {name: models.named(name) for name in ("four-families", "networks")}
+    found = [shared.measure(sets["networks"], sets, rng=rng, labels=labels) for labels in ("original", "real")]
+    return [row for one in found for row in shared.claim_rows(one)]
+
+
+def _shifted(rng) -> list[dict]:
+    rows = shifted.claim_rows([shifted.measure(one, rng=rng) for one in shifted.SHIFTS])
+    for space in tiny.SPACES:
+        found = tiny.load(space)
+        rows += tiny.claim_rows(tiny.measure(found, rng=rng), len(found.conditions))
+    return rows
+
+
+def _text(rng) -> list[dict]:
+    rows = []
+    for found in map(text.corpus, ("banking77", "20news")):
+        table, drawn = text.correlations(found, rng=rng, draws=200_000)
+        rows += text.claim_rows(found, text.hidden_table(found, rng=rng), drawn, table)
+        rows += text.overlap_rows(found, rng=rng)
+    return rows
+
+
+def _causes(rng) -> list[dict]:
+    sets = {name: models.named(name) for name in ("four-families", "networks")}
+    clip = {name: models.named(name) for name in ("clip-counted", "clip-laion400m")}
+    counted = clip["clip-counted"]
+    frequency, *others = (causes.frequency_r(counted, rng=rng, way=way) for way in (causes.WAY, *causes.OTHER_WAYS))
+    return causes.claim_rows(
+        clip,
+        frequency,
+        dict(zip(causes.OTHER_WAYS, others, strict=True)),
+        causes.agreement_by_counts(counted, rng=rng),
+        with_items=sets,
+        agreed=causes.agreement_r(sets["networks"], rng=rng),
+    )
+
+
+# The sizes of the notebooks: their defaults here, but for the refits of the primary rows and the draws of text. The
+# longest parts come first.
+CLAIMS = {"F1": _hidden, "F2": _shared, "F3": _shifted, "F4": _text, "C-ii": _causes}
 
 
 def _notebooks() -> list[tuple[str, float]]:

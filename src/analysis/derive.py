@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from . import files, own, paths, rows, sources, tables
 from .errors import IntegrityError, some
 from .progress import Progress
-from .sources import authors, cifar, class_names, fetch, hint3, published, runs, trials
+from .sources import authors, cifar, class_names, fetch, frequency, hint3, imagenetv2, published, runs, trials
 
 COMMAND = "analysis tables"
 TOLERANCE = 0.001  # of accuracy; a larger difference from the printed figure is flagged
@@ -44,6 +44,7 @@ def derive(into=None) -> Path:
     made = {}
     for family, frame in found.correct.frames():
         made[f"correct/{family}.parquet"] = (tables.write_correct, frame)
+    made["correct/imagenet-val.agreement.parquet"] = (tables.write_correct, _agreement())
     made["class_counts.parquet"] = (tables.write_counts, found.counts_frame())
     made["confusions.parquet"] = (tables.write_confusions, found.confusions_frame())
     csv = {
@@ -52,6 +53,7 @@ def derive(into=None) -> Path:
         "models": _models(found),
         "published": _published(),
         "crs": authors.crs(),
+        "frequency": frequency.counts(),
     }
     provenance = {f"predictions/{path.name}": _shipped(path) for path in tables.prediction_files()}
     for name, (write, frame) in made.items():
@@ -87,6 +89,15 @@ def add_own(parts: list[sources.ClassCounts], folder: Path) -> None:
         known.append({"model": model, "name": f"{name} (authors)", "family": family, "year": year})
         known[-1] |= {"pretraining": "ImageNet-1k", "flag": "counts of ImageNet.pkl; may have run in training mode"}
     own.add(parts, known, folder=folder)
+
+
+def _agreement() -> pd.DataFrame:
+    """Do reviewers agree with the label? One row an image of ImageNet val that has a ReaL label: column `real`."""
+    val, real = imagenetv2.items("imagenet-val"), rows.published_real()
+    sets = real.rows(val.item_id)
+    frame = {"dataset": val.dataset, "item_id": val.item_id, "class_id": val.label}
+    frame["real"] = sets[np.arange(len(val.label)), val.label]
+    return pd.DataFrame(frame)[sets.any(axis=1)]
 
 
 def _classes(used: set[str]) -> pd.DataFrame:

@@ -8,7 +8,10 @@ from . import tables
 from .claims import FOUR_FAMILIES
 from .errors import InputError
 
-NAMED_SETS = ("four-families", "networks", "nets45", "clip", "cifar30", "paper-20news", "paper-banking77", "paper")
+NAMED_SETS = (
+    *("four-families", "networks", "nets45", "clip", "clip-counted", "clip-laion400m", "cifar30"),
+    *("paper-20news", "paper-banking77", "paper"),
+)
 REPRESENTATIONS, RUNS = ("bert-base", "bert-tiny", "fasttext", "doc2vec", "tfidf"), 10  # the authors' text classifiers
 # The paper's networks on ImageNet: the same weights predicted here, else the authors' own counts (ImageNet.pkl).
 PAPER = {
@@ -55,7 +58,9 @@ def named(name: str) -> tuple[str, ...]:
     four-families: one network each of ResNet, ConvNeXt, EfficientNet, ViT (timm, 2022), by the paper's families.
     networks: every network of the claims whose answers to the single ImageNet images were published.
     nets45: those of the ImageNet-V2 authors' collection above 0.74 accuracy on ImageNet.
-    clip: 21 CLIP models, of which class counts were published. cifar30: the networks tested on CIFAR-10.1.
+    clip: 21 CLIP models, of which class counts were published. clip-counted: those of them whose own pre-training set
+    was searched for the classes, in captions and images (frequency.csv); clip-laion400m: those trained on LAION-400M.
+    cifar30: the networks tested on CIFAR-10.1.
     paper-20news, paper-banking77: the authors' 50 runs, which are the same models on both text sets.
     paper: the paper's four ImageNet networks, as far as this machine has answers of them to all of ImageNet val.
     """
@@ -70,6 +75,10 @@ def named(name: str) -> tuple[str, ...]:
         return tuple(rows.index[(rows["source"] == "imagenetv2") & (rows["top1"] > 0.74)])
     if name == "clip":
         return tuple(rows.index[rows["source"] == "openclip"])
+    if name in ("clip-counted", "clip-laion400m"):
+        searched = set(tables.read_csv("frequency").dropna(subset="both")["pretraining"])
+        wanted = searched if name == "clip-counted" else {name.removeprefix("clip-")}
+        return tuple(model for model in named("clip") if model.rsplit(".", 1)[-1] in wanted)
     if name == "cifar30":
         return tuple(rows.index[rows["source"] == "cifar10.1"])
     if name in ("paper-20news", "paper-banking77"):

@@ -50,7 +50,7 @@ def print_claims(rows: pd.DataFrame) -> None:
         out.print(table)
     for claim, rule in RULES.items():
         out.print(f"{claim}: {rule['statement']}", style="dim")
-    out.print("Sets of models: README.md. Reasons and methods: figures/tables/claims.csv")
+    out.print("Sets of models: README.md. Reasons and methods: figures/tables/claims.csv, or analysis claims --why F3D")
 
 
 def print_items(items: pd.DataFrame, *, summary: bool = False) -> None:

@@ -17,6 +17,8 @@ PRIORS = {
 # Functionals of a vector of class accuracies, in the order in which they are drawn together.
 FUNCTIONALS = (*extremes.TAIL, "mean", "gap")
 
+READINGS = ("this test set", "if equally hard")  # the rows of `with_null`
+
 
 def shared_n(counts: tables.Counts) -> np.ndarray:
     """Items of each class where all models answered the same items; (classes,)."""
@@ -70,23 +72,29 @@ def summary(names, *, dataset="imagenet-val", labels="original") -> pd.DataFrame
     """
     counts = tables.counts(dataset, models=names, labels=labels)
     n, q = shared_n(counts), claims.weak_set_size(len(counts.class_id))
-    values = accuracy.class_accuracy(k=counts.correct, n=n)
-    return pd.DataFrame(
-        {
-            "model": counts.models,
-            "label": models.labels(counts.models),
-            "family": models.families(counts.models),
-            "overall": accuracy.overall_accuracy(k=counts.correct, n=n),
-            "macro": accuracy.macro_accuracy(k=counts.correct, n=n),
-            "maximum": np.nanmax(values, axis=1),
-            "minimum": np.nanmin(values, axis=1),
-            "p5": extremes.percentile_as_coded(values, 5),
-            "p10": extremes.percentile_as_coded(values, 10),
-            "worst_q": extremes.worst_q_plugin(counts.correct, n, q),
-            "range": np.nanmax(values, axis=1) - np.nanmin(values, axis=1),
-            "below": (values < 0.5).sum(axis=1),
-        }
-    )
+    about = {
+        "model": counts.models,
+        "label": models.labels(counts.models),
+        "family": models.families(counts.models),
+        "overall": accuracy.overall_accuracy(k=counts.correct, n=n),
+    }
+    return pd.DataFrame(about | _read_off(counts.correct, n, q))
+
+
+def with_null(names, *, rng, dataset="imagenet-val", labels="original", draws: int = 200) -> pd.DataFrame:
+    """`summary`, two rows a model: its `reading` "this test set" and, under it, "if equally hard".
+
+    The latter is what the same columns would show on average, over `draws` simulated test sets, if every class of the
+    model had its overall accuracy: extremes are never without it.
+    """
+    found = summary(names, dataset=dataset, labels=labels)
+    n = shared_n(tables.counts(dataset, models=names, labels=labels))
+    q = claims.weak_set_size(n.size)
+    equal = [_read_off(rng.binomial(n, p, size=(draws, n.size)), n, q) for p in found["overall"]]
+    equal = pd.DataFrame([{name: values.mean() for name, values in one.items()} for one in equal])
+    null = found.assign(**equal)
+    both = pd.concat([found.assign(reading=READINGS[0]), null.assign(reading=READINGS[1])])
+    return both.sort_index(kind="stable", ignore_index=True)
 
 
 def class_curves(names, *, rng, draws: int = 400) -> pd.DataFrame:
@@ -114,12 +122,17 @@ def worst_classes(names, most: int = 12) -> pd.DataFrame:
 def weak_by_both(names, most: int = 10) -> pd.DataFrame:
     """The classes that are lowest by the ReaL labels on average over `names`, with what the original labels say.
 
-    Accuracies are means over the models; `images` is the number of images of the class that carry a ReaL label.
+    Accuracies are means over the models; `images` is the number of images of the class that carry a ReaL label. `low`
+    and `high` are Wilson's ends of the ReaL accuracy for one model: the models answer the same images, so several do not
+    make it narrower. It is not corrected for the classes' having been chosen for being low.
     """
     real = class_table(names, labels="real").groupby("class_id")[["accuracy", "n"]].mean()
     table = class_table(names).groupby("class_id")[["accuracy"]].mean().join(real.add_suffix("_real"))
     table = table.sort_values("accuracy_real", kind="stable").head(most).reset_index()
     table.insert(1, "name", classes.titles("imagenet")[table["class_id"]])
+    images = table["n_real"].to_numpy(dtype=int)
+    right = np.rint(table["accuracy_real"].to_numpy() * images).astype(int)
+    table["low"], table["high"] = accuracy.wilson(right, images)
     columns = {"accuracy": "original labels", "accuracy_real": "ReaL labels", "n_real": "images"}
     return table.rename(columns=columns).astype({"images": int})
 
@@ -288,7 +301,8 @@ def sensitivity(names, *, rng, dataset="imagenet-val", labels="original", draws:
 
     `plug-in` selects and reads on the same items (biased down), `cross-fitted` selects on one half and reads on the
     other (biased up); the others are posterior means under three priors, each fitted once: the g-model with 8 and with
-    16 functions, and a mixture of two betas.
+    16 functions, and a mixture of two betas. `<name>_low`, `<name>_high` are 95 % intervals: of the draws, without the
+    uncertainty of the fit; of the classes that the halves select; none for the plug-in, which is exact for these items.
     """
     counts = tables.counts(dataset, models=names, labels=labels)
     n, q = shared_n(counts), claims.weak_set_size(len(counts.class_id))
@@ -298,15 +312,37 @@ def sensitivity(names, *, rng, dataset="imagenet-val", labels="original", draws:
         k = counts.correct[place]
         raw = _functionals(k[n > 0] / n[n > 0], q)
         drawn = {
-            reading: _functionals(extremes.posterior_draws(k, n, fit(k, n), draws, rng), q).mean(axis=0)
+            reading: _functionals(extremes.posterior_draws(k, n, fit(k, n), draws, rng), q)
             for reading, fit in PRIORS.items()
         }
-        below, worst = FUNCTIONALS.index("below"), FUNCTIONALS.index("worst_q")
-        rows.append({"label": name, "reading": "plug-in", "worst_q": raw[worst], "below": raw[below]})
+        at = {column: FUNCTIONALS.index(column) for column in ("worst_q", "below")}
+        rows.append({"label": name, "reading": "plug-in"} | {column: raw[where] for column, where in at.items()})
         for reading, value in drawn.items():
-            rows.append({"label": name, "reading": reading, "worst_q": value[worst], "below": value[below]})
-        rows.append({"label": name, "reading": "cross-fitted", "worst_q": crossed.mean[place], "below": np.nan})
-    return pd.DataFrame(rows)
+            row = {"label": name, "reading": reading}
+            for column, where in at.items():
+                low, high = np.quantile(value[:, where], [0.025, 0.975])
+                row |= {column: value[:, where].mean(), f"{column}_low": low, f"{column}_high": high}
+            rows.append(row)
+        ends = {"worst_q_low": crossed.low[place], "worst_q_high": crossed.high[place]}
+        rows.append({"label": name, "reading": "cross-fitted", "worst_q": crossed.mean[place]} | ends)
+    columns = [f"{column}{end}" for column in ("worst_q", "below") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["label", "reading", *columns])
+
+
+def _read_off(k: np.ndarray, n: np.ndarray, q: int) -> dict:
+    """The columns of `summary` that one vector of counts gives, each (...,) for `k` (..., classes)."""
+    values = accuracy.class_accuracy(k=k, n=n)
+    highest, lowest = np.nanmax(values, axis=-1), np.nanmin(values, axis=-1)
+    return {
+        "macro": accuracy.macro_accuracy(k=k, n=n),
+        "maximum": highest,
+        "minimum": lowest,
+        "p5": extremes.percentile_as_coded(values, 5),
+        "p10": extremes.percentile_as_coded(values, 10),
+        "worst_q": extremes.worst_q_plugin(k, n, q),
+        "range": highest - lowest,
+        "below": (values < 0.5).sum(axis=-1),
+    }
 
 
 def _verdict(row: dict, total: int) -> tuple[str, str]:

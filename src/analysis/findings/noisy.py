@@ -11,7 +11,7 @@ import pandas as pd
 
 from .. import claims, classes, models, tables
 from ..measure import shift
-from ..measure.split import half_accuracies
+from ..measure.split import class_counts, half_accuracies
 from . import shifted
 from .text import BOTS, OURS
 
@@ -149,7 +149,10 @@ def levels(found: list[Noisy], measured: list[shift.Paired]) -> pd.DataFrame:
 
 
 def claim_rows(found: list[Noisy], measured: list[shift.Paired]) -> list[dict]:
-    """F3L and F3D (three scales) of each classifier under noise, secondary: mean over the conditions of `read`."""
+    """F3L and F3D (three scales) of each classifier under noise, secondary: mean over the conditions of `read`.
+
+    `naive` is the raw correlation, and the contrast with weak classes chosen and read on the same items.
+    """
     rows = []
     for one, paired in zip(found, measured, strict=True):
         about = {"dataset": f"{one.corpus}/noise", "labels": "original", "models": one.model}
@@ -159,6 +162,8 @@ def claim_rows(found: list[Noisy], measured: list[shift.Paired]) -> list[dict]:
         ends = tuple(np.nanquantile(draws, [0.025, 0.975]))
         verdict, reason = shifted.judged("F3L", ends, draws, n_classes=one.names.size)
         values = {"effect": np.mean(paired.corrected_r), "ci_low": ends[0], "ci_high": ends[1], "null": 0.0}
+        raw, naive = _naive(one)
+        values["naive"] = np.mean(raw)
         text = "; ".join(filter(None, [reason, used, shifted.lost(draws)]))
         rows.append(claims.row("F3L", **about, **values, verdict=verdict, reason=text))
         for place, scale in enumerate(SCALES):
@@ -173,8 +178,17 @@ def claim_rows(found: list[Noisy], measured: list[shift.Paired]) -> list[dict]:
             text = f"mirror (weak on noisy data) {mirror:+.3f} [{ends2[0]:+.3f}, {ends2[1]:+.3f}]"
             text = "; ".join(filter(None, [reason, text, used, shifted.lost(draws)]))
             values = {"effect": effect, "ci_low": ends[0], "ci_high": ends[1], "null": 0.0, "verdict": verdict}
+            values["naive"] = np.mean(naive[place])
             rows.append(claims.row("F3D", scale=scale, **about, **values, reason=text))
     return rows
+
+
+def _naive(one: Noisy) -> tuple[np.ndarray, shift.Contrast]:
+    """Raw correlation (conditions,) and same-item contrast of each condition of `read`: shared luck is in both."""
+    k, n = class_counts(one.right[np.append(0, 1 + read(one))], one.class_index, one.names.size)
+    clean, size = np.tile(k[0], (len(k) - 1, 1)), np.tile(n, (len(k) - 1, 1))
+    contrast = shift.naive_contrast(kc=clean, nc=size, ks=k[1:], ns=size, q=one.q)
+    return np.corrcoef(k / n)[0, 1:], contrast
 
 
 def taken_for(found: Noisy, kind: str, severity: int, most: int = 6) -> pd.DataFrame:

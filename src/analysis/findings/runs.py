@@ -80,16 +80,28 @@ def components(found: Corpus) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def never_predicted(found: Corpus) -> pd.DataFrame:
-    """Classes that some run never predicts: in how many runs, and lowest, median and highest accuracy over the runs."""
+def never_predicted(found: Corpus, *, rng, simulations: int = 400) -> pd.DataFrame:
+    """Classes that some run never predicts: in how many runs, and lowest, median and highest accuracy over the runs.
+
+    `lowest_flip`, `highest_flip`: what the lowest and the highest of as many runs would be on average if each item were
+    right in each run with its own rate, independently. `highest_low`, `highest_high`: Wilson's interval of the highest
+    run for fresh items, not corrected for its having come out highest.
+    """
+    columns = ["dataset", "model", "class", "items", "runs", "lowest", "lowest_flip", "median"]
+    columns += ["highest", "highest_low", "highest_high", "highest_flip"]
     rows = []
-    for label, (k, predicted) in zip(found.labels, _counts(found), strict=True):
+    for label, right, (k, predicted) in zip(found.labels, found.right, _counts(found), strict=True):
         for class_id in np.flatnonzero((predicted == 0).any(axis=0)):
-            values = k[:, class_id] / found.n[class_id]
-            row = {"dataset": found.name, "model": label, "class": found.names[class_id]}
-            row |= {"runs": int((predicted[:, class_id] == 0).sum()), "lowest": values.min()}
-            rows.append(row | {"median": np.median(values), "highest": values.max()})
-    return pd.DataFrame(rows, columns=["dataset", "model", "class", "runs", "lowest", "median", "highest"])
+            items, most = int(found.n[class_id]), int(k[:, class_id].max())
+            values = k[:, class_id] / items
+            rates = right[:, found.class_id == class_id].mean(axis=0)
+            flips = (rng.random((simulations, len(right), items)) < rates).mean(axis=-1)
+            low, high = accuracy.wilson(most, items)
+            row = {"dataset": found.name, "model": label, "class": found.names[class_id], "items": items}
+            row |= {"runs": int((predicted[:, class_id] == 0).sum()), "median": np.median(values)}
+            row |= {"lowest": values.min(), "lowest_flip": flips.min(axis=1).mean(), "highest": values.max()}
+            rows.append(row | {"highest_low": low, "highest_high": high, "highest_flip": flips.max(axis=1).mean()})
+    return pd.DataFrame(rows, columns=columns)
 
 
 def runs_matter(found: Corpus) -> pd.DataFrame:

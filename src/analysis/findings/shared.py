@@ -7,6 +7,7 @@ import pandas as pd
 
 from .. import claims, classes, models, tables
 from ..measure import agreement, overlap, split
+from ..measure import models as measured_models
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,19 @@ def within_and_between(found: Sharing, members) -> pd.DataFrame:
         for name, part in (("within one family", same), ("between families", ~same))
     }
     return pd.DataFrame(rows).T.rename_axis("pairs of networks").reset_index()
+
+
+def dependence(found: Sharing, members) -> dict:
+    """How little many networks add to one: their effective number, and the mean corrected r without each family."""
+    at = found.of(members)
+    r = found.corrected_r[np.ix_(at, at)]
+    without = measured_models.leave_one_family_out(r, models.families(members)).without
+    return {
+        "networks": len(at),
+        "effective": measured_models.effective_number(r),
+        "lowest_without": float(np.nanmin(without)),
+        "highest_without": float(np.nanmax(without)),
+    }
 
 
 def by_superclass(found: Sharing, members) -> pd.DataFrame:

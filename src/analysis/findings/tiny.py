@@ -15,6 +15,7 @@ import pandas as pd
 
 from .. import classes, tables
 from ..measure import agreement, shift
+from ..measure.accuracy import wilson
 from ..measure.split import class_counts, class_weights
 from . import shifted
 
@@ -169,7 +170,11 @@ def sensitivity(found: Corrupted, *, rng, draws: int = 2000, orders: int = 200) 
 
 
 def weakest(found: Corrupted, many: int = 10) -> pd.DataFrame:
-    """The classes weakest on the images that were not corrupted, with clean and corrupted accuracy on the others."""
+    """The classes weakest on the images that were not corrupted, with clean and corrupted accuracy on the others.
+
+    `chosen on` is read on the images that chose them, so too low; the others are not. Intervals are Wilson's for the
+    few images of one class; the mean over the conditions varies less than one of them, so there it is conservative.
+    """
     total = found.class_id.size
     clean, n = class_counts(found.clean[None], found.class_index, total)
     k, _ = class_counts(found.right, found.class_index, total)
@@ -177,9 +182,11 @@ def weakest(found: Corrupted, many: int = 10) -> pd.DataFrame:
     frame = {
         "class": classes.titles("imagenet")[found.class_id[order]],
         "chosen on": found.k[order] / found.n[order],
-        "clean": clean[0, order] / n[order],
-        "corrupted": k[:, order].mean(axis=0) / n[order],
+        "images": n[order],
     }
+    for column, right in (("clean", clean[0]), ("corrupted", k.mean(axis=0))):
+        low, high = wilson(np.rint(right[order]).astype(int), n[order])
+        frame |= {column: right[order] / n[order], f"{column}_low": low, f"{column}_high": high}
     return pd.DataFrame(frame)
 
 

@@ -88,8 +88,9 @@ def gaps(table: pd.DataFrame, *, rng, splits: int = 100) -> pd.DataFrame:
     """Mean minus worst category, averaged over all conditions of the parametric sets, one row a participant.
 
     `naive` reads the worst category on the trials that made it the worst; `equal` is what that gives if all categories
-    were equally hard; `cross-fitted` picks it on half of the trials and reads it on the other half. `trials` is the
-    mean number of trials a cell: with more of them the naive gap has less noise in it.
+    were equally hard; `cross-fitted` picks it on half of the trials and reads it on the other half; `low`, `high` are
+    its 95 % interval for fresh trials of the categories so picked (conservative: the noise of one split). `trials` is
+    the mean number of trials a cell: with more of them the naive gap has less noise in it.
     """
     table = table[table["set"].isin(list(CONDITIONS))]
     rows = []
@@ -97,10 +98,15 @@ def gaps(table: pd.DataFrame, *, rng, splits: int = 100) -> pd.DataFrame:
         k, n = cell["correct"].to_numpy(), cell["n"].to_numpy()
         mean, overall = (k / n).mean(), k.sum() / n.sum()
         null = extremes.null_extremes(n, overall, len(n), rng, draws=200, q=1)["minimum"].mean
-        crossed = extremes.worst_q_crossfit(k, n, 1, rng, R=splits).mean
-        row = {"who": who, "trials": n.mean(), "naive": mean - (k / n).min()}
-        rows.append(row | {"equal": overall - null, "cross-fitted": mean - crossed})
-    return pd.DataFrame(rows).groupby("who", sort=False).mean().sort_values("cross-fitted").reset_index()
+        crossed = extremes.worst_q_crossfit(k, n, 1, rng, R=splits)
+        row = {"who": who, "trials": n.mean(), "naive": mean - (k / n).min(), "equal": overall - null}
+        rows.append(row | {"cross-fitted": mean - crossed.mean, "variance": crossed.se**2})
+    cells = pd.DataFrame(rows).groupby("who", sort=False)
+    table = cells.mean()
+    # Cells hold different trials: the variance of a mean over them is their mean variance over their number.
+    half = 1.96 * np.sqrt(table.pop("variance") / cells.size())
+    table = table.assign(low=table["cross-fitted"] - half, high=table["cross-fitted"] + half)
+    return table.sort_values("cross-fitted").reset_index()
 
 
 def by_category(table: pd.DataFrame) -> pd.DataFrame:
@@ -110,3 +116,22 @@ def by_category(table: pd.DataFrame) -> pd.DataFrame:
     low, high = wilson(pooled["correct"].to_numpy(), pooled["n"].to_numpy())
     values = class_accuracy(k=pooled["correct"].to_numpy(), n=pooled["n"].to_numpy())
     return pooled.assign(accuracy=values, low=low, high=high)
+
+
+def lowest_category(table: pd.DataFrame, *, rng, draws: int = 2000) -> pd.DataFrame:
+    """The category that came out lowest in the mean over all sets of `by_category`, one row a participant.
+
+    `low`, `high`: its 95 % interval for fresh trials, not corrected for having come out lowest. `equal`: the lowest mean
+    to expect if in every set all categories were equally hard for the participant. `mean`: of all categories.
+    """
+    rows = []
+    for who, part in table.groupby("who", sort=False):
+        n, k = (part.pivot(index="category", columns="set", values=column) for column in ("n", "correct"))
+        p = k / n
+        each, rates = p.mean(axis=1), np.broadcast_to(k.sum() / n.sum(), n.shape)
+        lowest, shape = each.idxmin(), (draws, *n.shape)
+        half = 1.96 * np.sqrt((p * (1 - p) / (n - 1)).loc[lowest].sum()) / n.shape[1]
+        equal = (rng.binomial(n.to_numpy(), rates, size=shape) / n.to_numpy()).mean(axis=2).min(axis=1).mean()
+        row = {"who": who, "category": lowest, "accuracy": each[lowest], "low": each[lowest] - half}
+        rows.append(row | {"high": each[lowest] + half, "equal": equal, "mean": each.mean()})
+    return pd.DataFrame(rows)
