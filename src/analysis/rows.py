@@ -55,9 +55,16 @@ class Correct:
         self.columns: dict[tuple[str, str], dict[str, np.ndarray]] = defaultdict(dict)
 
     def add(self, key: tuple[str, str], model: str, item_id, class_id, right) -> None:
-        known = self.items.setdefault(key, (item_id, class_id))
-        if known[0] is not item_id and not np.array_equal(known[0], item_id):
-            raise IntegrityError("items", f"{model}: items of {key[1]} are in another order")
+        """A column; items are joined by their ids, so that readers may give them in different orders."""
+        known_id, known_class = self.items.setdefault(key, (item_id, class_id))
+        if known_id is not item_id and not np.array_equal(known_id, item_id):
+            index = pd.Index(item_id)
+            place = index.get_indexer(known_id) if index.is_unique else np.array([-1])
+            if len(index) != len(known_id) or (place < 0).any():
+                raise IntegrityError("items", f"{model}: other items of {key[1]} than those of other models")
+            class_id, right = class_id[place], right[place]
+        if not np.array_equal(known_class, class_id):
+            raise IntegrityError("items", f"{model}: items of {key[1]} have other classes than with other models")
         self.columns[key][model] = right
 
     def frames(self) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -13,15 +13,15 @@ from .style import COLUMN, FULL, INK, NULL_TEXT, REST, SMALL, STRONG, WEAK
 SCALES = {"points": "Loss in points (of 100)", "ratio": "Loss in share kept", "logit": "Loss in logits"}
 MODEL_SETS = {"nets45": "45 networks", "cifar30": "30 networks", "networks": "all networks", "clip": "CLIP models"}
 SELECTIONS = {
-    "clean": ("weak on clean images", "#0072B2", "o", "#0072B2"),
-    "mirror": ("weak on shifted images (mirror)", "#D55E00", "s", "white"),
+    "clean": ("weak on clean {of}", "#0072B2", "o", "#0072B2"),
+    "mirror": ("weak on shifted {of} (mirror)", "#D55E00", "s", "white"),
 }
 GROUPS = {"weakest": (WEAK, "v"), "rest": (REST, "o"), "strongest": (STRONG, "^")}
 KINDS = {"weak classes": (WEAK, "v"), "strong classes": (STRONG, "^")}
 # Probits of 0 and 1 are infinite: what lies outside 0.1 and 99.9 % is drawn there.
 PROBIT = (lambda share: ndtri(np.clip(share, 0.001, 0.999)), ndtr)
 PROBIT_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
-CHOSEN_ON = {"clean": "Chosen on clean images", "mirror": "Chosen on shifted images (mirror)"}
+CHOSEN_ON = {"clean": "Chosen on clean {of}", "mirror": "Chosen on shifted {of} (mirror)"}
 
 
 def _columns(shifts: int) -> int:
@@ -108,7 +108,7 @@ def _row_names(table) -> list[str]:
     " chosen and read on the same images (naive; no cross where it is undefined). Grey: smaller than the smallest"
     " effect of interest.",
 )
-def draw_fig03_loss(table, figure):
+def draw_fig03_loss(table, figure, of="images"):
     rows = style.ordered(zip(table["shift"], table["models_set"], strict=True))
     place = {row: position for position, row in enumerate(rows)}
     scales = [scale for scale in SCALES if scale in set(table["scale"])]
@@ -134,7 +134,7 @@ def draw_fig03_loss(table, figure):
         if scale == "points":
             style.percent(axes.xaxis)
     handles = [
-        Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, markersize=4, label=name)
+        Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, markersize=4, label=name.format(of=of))
         for name, colour, marker, fill in SELECTIONS.values()
     ]
     if table.loc[table["selection"] == "naive", "value"].notna().any():
@@ -157,7 +157,7 @@ def _shifts(table) -> int:
     " 1000, 3 of 10) and the rest, for {shift} shifts; groups are chosen and read on different images. Bars: central"
     " 95 % of the networks, not a confidence interval. Left: chosen on clean images; right: on shifted ones.",
 )
-def draw_fig03_groups(table, figure):
+def draw_fig03_groups(table, figure, of="images"):
     shifts = style.ordered(table["shift"])
     selections = [selection for selection in CHOSEN_ON if selection in set(table["selection"])]
     groups = list(GROUPS)
@@ -176,7 +176,7 @@ def draw_fig03_groups(table, figure):
         style.rows_upward(axes, [])
         axes.set_yticks([place[shift, groups[1]] for shift in shifts], shifts)
         axes.set_ylim(4 * len(shifts) - 1.2, -0.8)
-        axes.set(title=CHOSEN_ON[selection], xlim=(-0.01, 1.01))
+        axes.set(title=CHOSEN_ON[selection].format(of=of), xlim=(-0.01, 1.01))
         style.percent(axes.xaxis)
     figure.supxlabel("Mean accuracy of the classes (%)", fontsize="medium")
     handles = [

@@ -139,12 +139,12 @@ def _height(table, width: float, rows: float, a_row: float, narrowest: float = N
     " may pass 1), with the 95 % interval of a class bootstrap.",
 )
 def draw_fig04_correlation(table, figure):
-    representations = _both(table)
-    position = {representation: place for place, representation in enumerate(representations)}
-    number = len(representations)
     low = np.floor(10 * table.loc[_apart(table), ["raw", "corrected"]].min(axis=None)) / 10
     panels = list(_corpora(table, figure, 2.6, sharey=False))
     for axes, dataset, rows in panels:
+        representations = _both(rows)
+        position = {representation: place for place, representation in enumerate(representations)}
+        number = len(representations)
         value, notes = np.full((number, number), np.nan), {}
         for row in rows[_apart(rows)].itertuples():
             first, second = sorted((position[row.representation_a], position[row.representation_b]))
@@ -162,8 +162,8 @@ def draw_fig04_correlation(table, figure):
             look = {"fontsize": SMALL, "color": "white" if dark else INK, "linespacing": 1.25}
             axes.text(column, row, note, ha="center", va="center", **look)
         axes.set_facecolor(EMPTY)
-        axes.set_xticks(range(number), [_two_lines(each, 9) for each in representations], rotation=90)
-        axes.set_yticks(range(number), [_two_lines(each, 9) for each in representations])
+        axes.set_xticks(range(number), [_two_lines(each, 12) for each in representations], rotation=90)
+        axes.set_yticks(range(number), [_two_lines(each, 12) for each in representations])
         axes.tick_params(length=0, labelbottom=True, labelleft=True)
         axes.spines[:].set_visible(False)
         axes.set_title(dataset)
@@ -179,7 +179,7 @@ def draw_fig04_correlation(table, figure):
     columns="dataset representation_a representation_b raw corrected low high",
     width=FULL,
     height=lambda table, width: (
-        0.55 + style.grid(table["dataset"].nunique(), width, 2, 2.6)[0] * (1.3 + 0.23 * len(_both(table)))
+        0.55 + style.grid(table["dataset"].nunique(), width, 2, 2.6)[0] * (1.05 + 0.23 * len(_both(table)))
     ),
     caption="Correlation of class accuracies (mean of runs) between the authors' representations of text and the"
     " classifiers that were trained here, in {dataset} corpora. Below the diagonal: raw; above: corrected for noise and"

@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from . import style
 from .fig03 import draw_fig03_groups, draw_fig03_loss
 from .registry import drawing
-from .style import COLUMN, FULL, INK, WEAK
+from .style import COLUMN, FULL, INK, REST, WEAK
 
 
 @drawing(
@@ -40,6 +40,7 @@ def draw_fig08_noise(table, figure):
     figure.supxlabel("Severity of the noise", fontsize="medium")
     figure.supylabel("Accuracy (%)", fontsize="medium")
     handles = [Line2D([], [], markersize=4, label=name, **style.text_look(name)) for name in representations]
+    handles.append(Line2D([], [], color=REST, linewidth=1.2, label="harshest to mildest kind"))
     style.legend(figure, handles)
 
 
@@ -60,7 +61,7 @@ def _panels(table, width: float) -> tuple[int, float, int]:
     " intervals: bootstrap of classes. Grey: smaller than the smallest effect of interest.",
 )
 def draw_fig08_loss(table, figure):
-    draw_fig03_loss(table, figure)
+    draw_fig03_loss(table, figure, of="texts")
 
 
 @drawing(
@@ -75,7 +76,7 @@ def draw_fig08_loss(table, figure):
     " chosen in cross-validation; right: on the users' queries.",
 )
 def draw_fig08_users(table, figure):
-    draw_fig03_groups(table, figure)
+    draw_fig03_groups(table, figure, of="texts")
 
 
 @drawing(

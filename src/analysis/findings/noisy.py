@@ -45,20 +45,18 @@ def load(corpus: str) -> list[Noisy]:
     names = [f"{corpus}/{row.kind}/{row.severity}" for row in found.itertuples()]
     space = known.set_index("dataset").loc[corpus, "label_space"]
     have = tables.read_counts(models=[f"text/{one}-0" for one in OURS]).groupby("model")["dataset"].agg(set)
-    out = []
-    for classifier, label in OURS.items():
-        model = f"text/{classifier}-0"
-        mine = [place for place, name in enumerate(names) if name in have.get(model, ())]
-        if not mine or len(mine) < len(names):
-            continue
-        clean = tables.correct(corpus, models=[model])
-        parts = [tables.correct(names[place], models=[model]) for place in mine]
-        rows = [part.right[0, pd.Index(part.item_id).get_indexer(clean.item_id)] for part in parts]
-        titles = np.array(classes.names(space))[clean.classes]
-        right, q = np.stack([clean.right[0], *rows]), claims.weak_set_size(clean.classes.size)
-        conditions = found.iloc[mine].reset_index(drop=True)
-        out.append(Noisy(corpus, label, model, right, clean.class_index, titles, conditions, q))
-    return out
+    who = [f"text/{one}-0" for one in OURS if names and set(names) <= set(have.get(f"text/{one}-0", ()))]
+    if not who:
+        return []
+    clean = tables.correct(corpus, models=who)
+    parts = [tables.correct(name, models=who) for name in names]
+    rows = [part.right[:, pd.Index(part.item_id).get_indexer(clean.item_id)] for part in parts]
+    titles, q = np.array(classes.names(space))[clean.classes], claims.weak_set_size(clean.classes.size)
+    conditions = found.reset_index(drop=True)
+    return [
+        Noisy(corpus, OURS[model[5:-2]], model, np.stack(right), clean.class_index, titles, conditions, q)
+        for model, *right in zip(who, clean.right, *rows, strict=True)
+    ]
 
 
 def curves(found: list[Noisy], *, rng, splits: int = 40) -> pd.DataFrame:

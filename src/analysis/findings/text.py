@@ -93,9 +93,9 @@ def same_answers(name: str, first: str, second: str) -> float:
 def run_table(name: str) -> pd.DataFrame:
     """One row a run: overall accuracy, lowest class by recall and by precision (the published tables print the latter).
 
-    A class that is never predicted has recall 0 and no precision: it is missing from the published figure. `low`, `high`:
-    Wilson's ends of the lowest recall, not corrected for the class's having come out lowest; `null`: the lowest recall
-    to expect if all classes were equally hard.
+    A class that is never predicted has recall 0 and no precision: it is missing from the published figure. `low` and
+    `high` are Wilson's ends of the lowest recall, not corrected for the class's having come out lowest; `null` is the
+    lowest recall to expect if all classes were equally hard.
     """
     rows = []
     for representation, label in REPRESENTATIONS.items():
