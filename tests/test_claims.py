@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analysis import claims, paths, tables
 from analysis.errors import IntegrityError, UsageError
-from analysis.findings import hidden, shared, shifted, text
+from analysis.findings import hidden, noisy, shared, shifted, text, tiny
 from analysis.readme import chosen
 from analysis.readme import table as markdown
 from analysis.show import effect, number
@@ -253,6 +253,42 @@ def rows_of_f4(_):
     return rows + text.overlap_rows(found, rng=random, draws=4, splits=4, deals=3)
 
 
+def under_noise(lost=0.3):
+    """One classifier with answers to clean items and to two noisy versions, which lose some of the right ones."""
+    right, class_id = answers(models=1)
+    kept = np.random.default_rng(2).random((2, class_id.size)) > lost
+    conditions = pd.DataFrame({"kind": ["typo", "typo"], "severity": [1, 2]})
+    all_right = np.concatenate([right, right & kept])
+    return noisy.Noisy("corpus", "title", "text/one-0", all_right, class_id, np.arange(100).astype(str), conditions, 10)
+
+
+def rows_of_noise(_):
+    found = [under_noise()]
+    return noisy.claim_rows(found, noisy.measure(found, rng=np.random.default_rng(1), draws=5, splits=2))
+
+
+def rows_of_corruption(_):
+    right, class_id = answers()
+    k = np.bincount(class_id, right[0], minlength=100).astype(int)
+    conditions = pd.DataFrame({"corruption": ["fog", "fog"], "severity": [1, 2]})
+    found = tiny.Corrupted(
+        "200 classes", np.arange(100), k, np.full(100, 12), class_id, right[1], right[1:], conditions
+    )
+    return tiny.claim_rows(tiny.measure(found, rng=np.random.default_rng(1), draws=5, splits=2), len(conditions))
+
+
+def test_the_naive_figures_of_noise_are_read_on_the_items_that_chose():
+    """Noise that spares no class takes most where there is most to lose, so on points the weak lose less than the rest;
+    and less still if they are read on the items on which they were unlucky."""
+    one = under_noise()
+    rows = {row["scale"]: row for row in rows_of_noise(None)}
+    k = np.array([np.bincount(one.class_index, row, minlength=100) for row in one.right])
+    assert rows[""]["naive"] == pytest.approx((np.corrcoef(k[0], k[1])[0, 1] + np.corrcoef(k[0], k[2])[0, 1]) / 2)
+    assert rows["points"]["naive"] < rows["points"]["effect"] < 0
+    gone = noisy._naive(under_noise(lost=0.5))[1].points
+    assert (gone < noisy._naive(one)[1].points).all()
+
+
 @pytest.mark.parametrize(
     ("build", "found"),
     [
@@ -260,6 +296,8 @@ def rows_of_f4(_):
         (rows_of_f2, {"F2r", "F2o"}),
         (rows_of_f3, {"F3L", "F3D"}),
         (rows_of_f4, {"F4-1", "F4-2", "F4-2o"}),
+        (rows_of_noise, {"F3L", "F3D"}),
+        (rows_of_corruption, {"F3L", "F3D"}),
     ],
 )
 def test_every_row_tells_all_that_a_reader_needs(build, found, monkeypatch):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import claims, models, tables
@@ -56,9 +57,26 @@ def test_extremes_are_those_of_the_reference(extremes, model, column, expected, 
 
 
 def test_the_plug_in_and_the_cross_fit_bracket_the_estimate():
-    table = hidden.sensitivity([RESNET50], rng=np.random.default_rng(0), draws=100).set_index("reading")["worst_q"]
-    assert table["plug-in"] < table["g-model"] < table["cross-fitted"]
-    assert table["cross-fitted"] == pytest.approx(0.416, abs=0.006)
+    table = hidden.sensitivity([RESNET50], rng=np.random.default_rng(0), draws=100).set_index("reading")
+    worst = table["worst_q"]
+    assert worst["plug-in"] < worst["g-model"] < worst["cross-fitted"]
+    assert worst["cross-fitted"] == pytest.approx(0.416, abs=0.006)
+    estimated = table.drop(index="plug-in")  # exact for these items: no interval
+    assert table.loc["plug-in", ["worst_q_low", "below_low"]].isna().all()
+    assert estimated["worst_q"].between(estimated["worst_q_low"], estimated["worst_q_high"]).all()
+    assert estimated["below_low"].isna().sum() == estimated["below"].isna().sum() == 1  # the cross-fit counts nothing
+
+
+def test_extremes_stand_beside_those_of_equally_hard_classes():
+    """STATISTICS 3 at .76: minimum .55, p5 .66, p10 .68, range .38, worst-50 .63, expected number below .5 .018."""
+    read, equal = hidden.with_null([RESNET50], rng=np.random.default_rng(0)).to_dict("records")
+    assert (read["reading"], equal["reading"]) == hidden.READINGS
+    summary = hidden.summary([RESNET50]).iloc[0]
+    assert all(read[column] == summary[column] for column in summary.index) and read["minimum"] == 0.18
+    expected = {"overall": 0.76, "minimum": 0.55, "p5": 0.66, "p10": 0.68, "range": 0.38, "worst_q": 0.63}
+    for column, value in expected.items():
+        assert equal[column] == pytest.approx(value, abs=0.012), column
+    assert 0 <= equal["below"] < 0.1 < read["below"]
 
 
 def test_correlations_are_those_of_the_reference(four):
@@ -141,6 +159,8 @@ def test_class_table_is_what_scikit_learn_says_of_the_same_predictions():
 def test_classes_weak_by_both_labels_are_in_order():
     table = hidden.weak_by_both(models.named("four-families"))
     assert table["ReaL labels"].is_monotonic_increasing and (table["images"] <= 50).all() and len(table) == 10
+    assert (table["low"] < table["ReaL labels"]).all() and (table["ReaL labels"] < table["high"]).all()
+    assert (table["high"] - table["low"] > 0.2).all()  # as wide as for one network: they answer the same images
 
 
 def test_shares_of_answers_add_up():
@@ -172,6 +192,32 @@ def test_trials_name_the_worst_category_of_each_cell():
     hardest = cells[(cells["set"] == "uniform-noise") & (cells["condition"] == "0.90")].set_index("model")
     easiest = cells[(cells["set"] == "uniform-noise") & (cells["condition"] == "0.00")].set_index("model")
     assert (easiest["mean"] > hardest["mean"] + 0.3).all()
+
+
+def test_a_gap_that_chance_made_is_not_read_from_other_trials():
+    """Sixteen equally hard categories: the naive gap is that of equal difficulty, the cross-fitted one holds zero."""
+    random, conditions = np.random.default_rng(0), trials.CONDITIONS["contrast"]
+    key = [("contrast", one, category, "who", 40) for one in conditions for category in "abcdefghijklmnop"]
+    table = pd.DataFrame(key, columns=["set", "condition", "category", "who", "n"])
+    table["correct"] = random.binomial(table["n"], 0.7)
+    row = trials.gaps(table, rng=random, splits=20).iloc[0]
+    assert row["naive"] == pytest.approx(row["equal"], abs=0.03) and row["equal"] > 0.1
+    assert row["low"] < 0 < row["high"] and row["low"] < row["cross-fitted"] < row["high"]
+    table.loc[table["category"] == "c", "correct"] = 10
+    row = trials.gaps(table, rng=random, splits=20).iloc[0]
+    assert row["low"] > 0.3
+
+
+def test_the_lowest_category_has_an_interval_and_the_lowest_of_equals_beside_it():
+    """Two sets of two categories, 4 trials each: cat 1/4 and 3/4, dog 4/4 and 4/4. Variance of cat's mean:
+    (3/16 / 3 + 3/16 / 3) / 4 = 1/32."""
+    key = ["set", "category", "who", "n", "correct"]
+    cells = [("s", "cat", "w", 4, 1), ("s", "dog", "w", 4, 4), ("t", "cat", "w", 4, 3), ("t", "dog", "w", 4, 4)]
+    row = trials.lowest_category(pd.DataFrame(cells, columns=key), rng=np.random.default_rng(0)).iloc[0]
+    assert (row["category"], row["accuracy"], row["mean"]) == ("cat", 0.5, 0.75)
+    half = 1.96 * (1 / 32) ** 0.5
+    assert (row["low"], row["high"]) == pytest.approx((0.5 - half, 0.5 + half))
+    assert 0.5 < row["equal"] < 0.75
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +287,20 @@ def test_the_dead_class_is_seen_by_recall_only():
     table = text.run_table("banking77")
     row = table[(table["representation"] == "BERT-tiny") & table["published"]].iloc[0]
     assert row["recall"] == 0 and row["precision"] == pytest.approx(0.431, abs=0.0005) and row["never predicted"] == 1
+    assert row["low"] == 0 and row["high"] == pytest.approx(0.088, abs=0.0005)  # Wilson for 0 of 40
+    # STATISTICS 3: fastText's minimum .70 is ordinary if all classes are equally hard.
+    fast = table[(table["representation"] == "fastText") & table["published"]].iloc[0]
+    assert fast["recall"] == pytest.approx(0.70) and fast["null"] == pytest.approx(0.73, abs=0.01)
+
+
+def test_a_class_that_a_run_loses_is_told_from_items_that_flip():
+    table = runs.never_predicted(text.corpus("banking77"), rng=np.random.default_rng(0), simulations=100)
+    assert (table["lowest"] == 0).all() and (table["items"] == 40).all()
+    assert (table["lowest_flip"] <= table["highest_flip"]).all()
+    assert (table["highest_low"] < table["highest"]).all() and (table["highest"] < table["highest_high"]).all()
+    lost = table[table["runs"] == 1]
+    assert (lost["lowest_flip"] > 0.15).all() and (lost["highest_flip"] < lost["highest_low"]).all()
+    assert runs.never_predicted(text.corpus("20news"), rng=np.random.default_rng(0)).empty
 
 
 def test_ranges_are_those_of_the_paper(newsgroups):

@@ -81,7 +81,7 @@ def summary(names, *, dataset="imagenet-val", labels="original") -> pd.DataFrame
     return pd.DataFrame(about | _read_off(counts.correct, n, q))
 
 
-def with_null(names, *, rng, dataset="imagenet-val", labels="original", draws: int = 200) -> pd.DataFrame:
+def with_null(names, *, rng, dataset="imagenet-val", labels="original", draws: int = 100) -> pd.DataFrame:
     """`summary`, two rows a model: its `reading` "this test set" and, under it, "if equally hard".
 
     The latter is what the same columns would show on average, over `draws` simulated test sets, if every class of the
@@ -123,8 +123,8 @@ def weak_by_both(names, most: int = 10) -> pd.DataFrame:
     """The classes that are lowest by the ReaL labels on average over `names`, with what the original labels say.
 
     Accuracies are means over the models; `images` is the number of images of the class that carry a ReaL label. `low`
-    and `high` are Wilson's ends of the ReaL accuracy for one model: the models answer the same images, so several do not
-    make it narrower. It is not corrected for the classes' having been chosen for being low.
+    and `high` are Wilson's ends of the ReaL accuracy for one model (the models answer the same images: several do not
+    make it narrower), not corrected for the classes' having been chosen for being low.
     """
     real = class_table(names, labels="real").groupby("class_id")[["accuracy", "n"]].mean()
     table = class_table(names).groupby("class_id")[["accuracy"]].mean().join(real.add_suffix("_real"))

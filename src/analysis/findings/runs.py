@@ -96,7 +96,7 @@ def never_predicted(found: Corpus, *, rng, simulations: int = 400) -> pd.DataFra
             values = k[:, class_id] / items
             rates = right[:, found.class_id == class_id].mean(axis=0)
             flips = (rng.random((simulations, len(right), items)) < rates).mean(axis=-1)
-            low, high = accuracy.wilson(most, items)
+            low, high = map(float, accuracy.wilson(most, items))
             row = {"dataset": found.name, "model": label, "class": found.names[class_id], "items": items}
             row |= {"runs": int((predicted[:, class_id] == 0).sum()), "median": np.median(values)}
             row |= {"lowest": values.min(), "lowest_flip": flips.min(axis=1).mean(), "highest": values.max()}

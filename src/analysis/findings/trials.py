@@ -121,8 +121,8 @@ def by_category(table: pd.DataFrame) -> pd.DataFrame:
 def lowest_category(table: pd.DataFrame, *, rng, draws: int = 2000) -> pd.DataFrame:
     """The category that came out lowest in the mean over all sets of `by_category`, one row a participant.
 
-    `low`, `high`: its 95 % interval for fresh trials, not corrected for having come out lowest. `equal`: the lowest mean
-    to expect if in every set all categories were equally hard for the participant. `mean`: of all categories.
+    `low`, `high`: its 95 % interval for fresh trials, not corrected for its having come out lowest. `equal`: the lowest
+    mean to expect if in every set all categories were equally hard for the participant. `mean`: of all categories.
     """
     rows = []
     for who, part in table.groupby("who", sort=False):
