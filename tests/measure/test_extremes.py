@@ -398,3 +398,9 @@ def test_absent_classes_are_left_out():
 def test_wrong_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_class_more_likely_not_weak_is_not_named_however_many_are():
+    k = np.array([0] * 150 + [28] * 5)
+    named = extremes.eb_list(k, 50, 0.5, 0.05)
+    assert named[:150].all() and not named[150:].any()

@@ -116,10 +116,10 @@ def _representation_handles(representations, **line) -> list[Line2D]:
     return [Line2D([], [], label=each, **style.text_look(each), **options) for each in representations]
 
 
-def _corpora(table, figure, narrowest: float, sharey=True):
+def _corpora(table, figure, narrowest: float, sharex=True, sharey=True):
     # One panel a corpus: axes, printed name and rows of each.
     corpora = style.ordered(table["dataset"])
-    panels = style.panels(figure, len(corpora), 2, narrowest, sharex=True, sharey=sharey)
+    panels = style.panels(figure, len(corpora), 2, narrowest, sharex=sharex, sharey=sharey)
     for axes, corpus in zip(panels, corpora, strict=True):
         yield axes, style.dataset(corpus), table[table["dataset"] == corpus]
 
@@ -140,7 +140,7 @@ def _height(table, width: float, rows: float, a_row: float, narrowest: float = N
 )
 def draw_fig04_correlation(table, figure):
     low = np.floor(10 * table.loc[_apart(table), ["raw", "corrected"]].min(axis=None)) / 10
-    panels = list(_corpora(table, figure, 2.6, sharey=False))
+    panels = list(_corpora(table, figure, 2.6, sharex=False, sharey=False))
     for axes, dataset, rows in panels:
         representations = _both(rows)
         position = {representation: place for place, representation in enumerate(representations)}

@@ -387,7 +387,8 @@ def eb_list(k, n, t, q, g=None):
 
     `k`, `n` (classes,) with or without items; `g` a prior, by default `fit_g(k, n)`. Returns (classes,) bool: the
     largest set whose mean posterior probability of accuracy >= t is at most q, classes of equal probability together.
-    A class without items is never named.
+    A class that is more likely not below t is never named, though the mean of a long list would bear it, nor is one
+    without items.
 
     >>> k = [1] * 20 + [45] * 80
     >>> int(eb_list(k, 50, 0.5, 0.05).sum())
@@ -400,7 +401,7 @@ def eb_list(k, n, t, q, g=None):
     cdf = np.column_stack([np.zeros(len(like)), _posterior_cdf(like, g.prior)])
     strong = 1 - np.array([np.interp(t, _EDGES, row) for row in cdf])[group]
     values, many = np.unique(strong, return_counts=True)
-    good = np.cumsum(values * many) <= q * np.cumsum(many)
+    good = (np.cumsum(values * many) <= q * np.cumsum(many)) & (values <= 0.5)
     named = np.zeros(len(present), dtype=bool)
     named[present] = strong <= (values[good][-1] if good.any() else -1)
     return named
