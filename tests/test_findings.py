@@ -117,6 +117,33 @@ def test_a_loss_whose_mirror_has_the_other_sign_is_never_reproduced(matched):
     assert points["ci_low"] > 0.03 and points["verdict"] == "cannot tell" and "other sign" in points["reason"]
 
 
+@pytest.mark.parametrize("fault", ["estimate", "draws"])
+def test_a_correlation_that_is_undefined_has_no_interval(matched, fault):
+    """Fault: the few draws in which it happens to be defined give an interval."""
+    corrected, drawn = matched.level.corrected.copy(), matched.draws.corrected_r.copy()
+    if fault == "estimate":
+        corrected[3] = np.nan
+    else:
+        drawn[: int(0.05 * drawn.size) + 1] = np.nan
+    changed = {"level": matched.level._replace(corrected=corrected)}
+    changed["draws"] = matched.draws._replace(corrected_r=drawn)
+    (row,) = (row for row in shifted.claim_rows([replace(matched, **changed)]) if row["claim"] == "F3L")
+    assert np.isnan([row["ci_low"], row["ci_high"]]).all() and row["verdict"] == "cannot tell"
+    assert {"estimate": "undefined for 1 of 45 networks", "draws": "too many bootstrap draws"}[fault] in row["reason"]
+    assert "nan" not in row["reason"] and np.isnan(row["effect"]) == (fault == "estimate")
+    table = shifted.level_table([replace(matched, **changed)])
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_a_few_undefined_draws_are_left_out_and_said(matched):
+    drawn = matched.draws.corrected_r.copy()
+    drawn[:3] = np.nan  # 3 of 60
+    found = replace(matched, draws=matched.draws._replace(corrected_r=drawn))
+    row = shifted.claim_rows([found])[0]
+    assert row["ci_low"] < row["effect"] < row["ci_high"] and row["verdict"] == "reproduced"
+    assert "3 of 60 bootstrap draws undefined and left out" in row["reason"]
+
+
 def test_claim_rows_carry_everything_a_reader_needs(extremes, four, matched):
     rows = hidden.claim_rows(extremes.reset_index(), {"pair": [RESNET50, SENET]})
     rows += shared.claim_rows(four) + shifted.claim_rows([matched])
@@ -301,6 +328,16 @@ def test_a_class_that_a_run_loses_is_told_from_items_that_flip():
     lost = table[table["runs"] == 1]
     assert (lost["lowest_flip"] > 0.15).all() and (lost["highest_flip"] < lost["highest_low"]).all()
     assert runs.never_predicted(text.corpus("20news"), rng=np.random.default_rng(0)).empty
+
+
+def test_the_share_of_the_runs_has_its_interval_and_leaves_the_numbers_of_the_caller(newsgroups):
+    """STATISTICS 10: shares of 20news. Fault: an interval that is never filled in."""
+    stream, untouched = np.random.default_rng(3), np.random.default_rng(3)
+    table = runs.components(newsgroups, rng=stream, draws=200)
+    assert stream.random() == untouched.random()
+    assert table["share"].tolist() == pytest.approx([0.70, 0.68, 0.32, 0.33, 0.40], abs=0.011)
+    assert (table["share_low"] < table["share"]).all() and (table["share"] < table["share_high"]).all()
+    assert (table["share_high"] - table["share_low"]).between(0.05, 0.6).all()
 
 
 def test_ranges_are_those_of_the_paper(newsgroups):

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import figures, tables
 from analysis.findings import shifted, sure, text
-from analysis.measure import split
+from analysis.measure import extremes, split
 from analysis.paths import ROOT
 
 RESNET50, SENET = "imagenetv2/resnet50", "imagenetv2/senet154"
@@ -189,8 +189,27 @@ def test_ranks_are_those_of_the_reference(answers):
     table = sure.rank_table(answers, rng=rng(), draws=60).set_index("measure")
     assert table.loc["p5", "tau"] == pytest.approx(0.904, abs=0.0006)
     assert table.loc["minimum", "tau"] == pytest.approx(0.547, abs=0.0006)
+    single = table.loc[["p5", "minimum"]]
+    assert single[["beyond_noise", "undecided"]].isna().all(axis=None) and (single["flips"] > 0).all()
     worst = table.loc["mean of the 50 weakest"]
     assert worst["beyond_noise"] <= 4 < worst["flips"] < worst["undecided"] and worst["pairs"] == 2016
+
+
+def test_single_pairs_are_read_only_where_both_networks_err_alike(answers):
+    """Known truth, one posterior draw a network: how far may the biases of a pair differ, in its standard errors?"""
+    random, total = rng(), len(answers.classes)
+    k, n = split.class_counts(answers.right, answers.class_index, total)
+    bias, spread = [], []
+    for row in k:
+        (true,) = extremes.posterior_draws(row, n, extremes.fit_g(row, n), 1, random)
+        again = extremes.tail_functionals(random.binomial(n, true, (100, total)) / n, 50)
+        bias.append(again.mean(axis=0) - extremes.tail_functionals(true, 50))
+        spread.append(again.var(axis=0, ddof=1))
+    bias, spread = np.array(bias), np.array(spread)
+    first, second = np.triu_indices(len(k), 1)
+    apart = np.abs(bias[first] - bias[second]) / np.sqrt(spread[first] + spread[second])
+    far = dict(zip(extremes.TAIL, np.quantile(apart, 0.95, axis=0), strict=True))
+    assert sure.BIASED_ALIKE == ("worst_q",) and far["worst_q"] < 0.85 < 1 < min(far["p5"], far["minimum"])
 
 
 def test_summary_fits_a_notebook(extreme, ties, sham, regressions, spread, comparison):

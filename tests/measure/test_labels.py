@@ -95,6 +95,16 @@ def test_errors_spread_by_chance_gain_only_their_share():
     assert np.nanmean(error_concentration(pred=pred, label=label, n_classes=40)) == pytest.approx(1 / 39, abs=0.006)
 
 
+def test_a_partner_that_a_half_misses_is_missing_in_the_bound():
+    """Of 300 classes, each right in .4, taken for one other in .16 and for four more in .11: short of .56."""
+    random, share = rng(3), [0.4, 0.16, 0.11, 0.11, 0.11, 0.11]
+    label = np.repeat(np.arange(300), 50)
+    pred = (label + random.choice(6, size=label.size, p=share)) % 300
+    found = partner_bound(pred=pred, label=label, n_classes=300, rng=random, R=4)
+    assert found.accuracy.mean() == pytest.approx(0.4, abs=0.01)
+    assert 0.4 + 0.11 < found.bound.mean() < 0.56 - 0.01
+
+
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 7), min_size=1, max_size=6))
 def test_partner_bound_has_a_bound(seed, sizes):
     n_classes = len(sizes)

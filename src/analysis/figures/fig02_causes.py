@@ -21,8 +21,9 @@ UNIT = {
     caption="Accuracy of the ImageNet classes (50 images each; mean over the networks of a panel) against how often the"
     " class occurs in the networks' own pre-training data, and against the share of its original labels that ReaL"
     " accepts. Black: mean of classes of like x, about a tenth of all (ties stay together), with a 95 % interval."
-    " Above: Spearman's r, mean over networks, with its class-bootstrap 95 % interval; for ReaL, accuracy and agreement"
-    " are read on disjoint images.",
+    " Above: Spearman's r, mean over networks, with its class-bootstrap 95 % interval. For ReaL, agreement is read on"
+    " one half of a class's labelled images and accuracy on the other: drawn is one of the splits, r is their mean;"
+    " the noise of halves flattens both.",
 )
 def draw_fig02_causes(table, figure):
     titles = style.ordered(table["title"])

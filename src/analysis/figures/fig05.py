@@ -99,7 +99,7 @@ def _grid_rows(table, width: float) -> list[float]:
     ),
     caption="What moves the accuracy of a class: standard deviation over training runs and over fresh items, and the"
     " share of the runs in the variance of one run. Printed: runs to average until their variance is a tenth of that of"
-    " the items. Estimates without intervals.",
+    " the items. Line: 95 % interval of the share (class bootstrap, these ten runs); the rest has no intervals.",
 )
 def draw_fig05_components(table, figure):
     spread, share = style.panels(figure, 2, 2, 1.8, sharey=True)

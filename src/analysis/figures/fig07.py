@@ -181,7 +181,8 @@ def _distribution(axes, values, place: float, colour: str, form: str) -> None:
     " weakest classes and of the rest, first reading (open) and second (filled), mean of {models:values} networks."
     " Right: loss of the weakest less that of the rest, with the 95 % interval of a class bootstrap. First row: no"
     " shift at all, so what it shows is noise of the choice; cross-fitting removes that. Where cross-fit and mirror"
-    " differ in sign, the classes weak on one side are not those weak on the other, and neither sign is a finding.",
+    " differ in sign, the classes weak on one side are not quite the same as those weak on the other, and neither"
+    " sign is a finding.",
 )
 def draw_fig07_regressions(table, figure):
     levels, losses = style.panels(figure, 2, 2, 2.2, sharey=True)

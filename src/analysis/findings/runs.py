@@ -66,15 +66,20 @@ def image_ranges(*, rng, simulations: int = 400) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def components(found: Corpus) -> pd.DataFrame:
-    """Where the variance of a class accuracy lies: between runs or between items; one row a representation."""
+def components(found: Corpus, *, rng, draws: int = 1000) -> pd.DataFrame:
+    """Where the variance of a class accuracy lies: between runs or between items; one row a representation.
+
+    `share_low`, `share_high` are the 95 % interval of `share`: classes drawn (G), the ten runs as they are.
+    """
     rows = []
+    (stream,) = rng.spawn(1)  # a stream of its own: no number that the caller draws later depends on this one
     for label, right in zip(found.labels, found.right, strict=True):
         parts = instability.run_components(right, found.class_id, len(found.names))
         spread = instability.run_spread(parts, found.n)
         moved = instability.shift_test(right, found.class_id, len(found.names)).adjusted < 0.05
         row = {"dataset": found.name, "model": label, "run_sd": spread.run, "item_sd": spread.item}
-        row |= {"share": instability.run_share(parts, found.n), "share_low": np.nan, "share_high": np.nan}
+        share = instability.run_share_interval(parts, found.n, rng=stream, draws=draws)
+        row |= {"share": share.mean, "share_low": share.low, "share_high": share.high}
         row |= {"coherent": instability.coherent_share(parts, found.n), "classes_moved": int(moved.sum())}
         rows.append(row | {"runs_needed": instability.runs_needed(parts, found.n)})
     return pd.DataFrame(rows)

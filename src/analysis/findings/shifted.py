@@ -15,6 +15,7 @@ from ..measure import shift
 from ..measure.accuracy import class_accuracy
 
 SCALES = ("points", "ratio", "logit")
+UNDEFINED = 0.05  # share of bootstrap draws; with more of them undefined the others are a selection
 BRASS = 458  # ImageNet-Sketch: 0 right for every CLIP model and prompt; left out of claims
 
 
@@ -127,7 +128,7 @@ def level_table(found: list[Shifted]) -> pd.DataFrame:
     """Clean-shift correlation of class accuracies by shift, mean over networks, with interval (G)."""
     rows = []
     for one in found:
-        low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
+        low, high = level_interval(one.level.corrected, one.draws.corrected_r)
         row = {"shift": one.about.title, "models_set": one.about.models, "raw_r": one.level.raw.mean()}
         row |= {
             "ceiling": one.level.ceiling.mean(),
@@ -226,13 +227,22 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
         total = len(one.class_id)
         about = {"dataset": one.about.shifted, "labels": "original", "models": one.about.models}
         about |= {"n_classes": total, "n_models": one.about.n_models or len(set(one.models))}
-        low, high = np.nanquantile(one.draws.corrected_r, [0.025, 0.975])
-        verdict, reason = judged("F3L", (low, high), one.draws.corrected_r, n_classes=total)
         level = one.level
-        text = f"ceiling of the raw correlation {level.ceiling.mean():.2f}"
-        text += f"; lowest {one.about.unit} {level.corrected.min():.2f}"
+        low, high = level_interval(level.corrected, one.draws.corrected_r)
+        verdict, reason = judged("F3L", (low, high), one.draws.corrected_r, n_classes=total)
+        defined, asked = level.corrected[~np.isnan(level.corrected)], len(level.corrected)
+        text = [
+            reason,
+            f"undefined for {asked - len(defined)} of {asked} {one.about.unit}s: no true variance of their"
+            " class accuracies is seen on one side"
+            if len(defined) < asked
+            else "",
+            "" if np.isnan(level.ceiling).any() else f"ceiling of the raw correlation {level.ceiling.mean():.2f}",
+            f"lowest {one.about.unit} {defined.min():.2f}" if len(defined) else "",
+            lost(one.draws.corrected_r),
+        ]
         values = {"effect": level.corrected.mean(), "ci_low": low, "ci_high": high, "null": 0.0}
-        text = "; ".join(filter(None, [reason, text, lost(one.draws.corrected_r)]))
+        text = "; ".join(filter(None, text))
         rows.append(claims.row("F3L", **about, **values, naive=level.raw.mean(), verdict=verdict, reason=text))
         rows += [_loss_row(one, about, place, scale) for place, scale in enumerate(SCALES)]
     return rows
@@ -261,11 +271,26 @@ def _loss_row(one: Shifted, about: dict, place: int, scale: str) -> dict:
 
 
 def judged(claim: str, ends: tuple, draws: np.ndarray, **about) -> tuple[str, str]:
-    """`claims.judge`, unless more than a twentieth of the draws are undefined: the others are a selection."""
+    """`claims.judge`, unless more of the draws than `UNDEFINED` are not defined: the others are a selection."""
     verdict, reason = claims.judge(claim, [ends], **about)
-    if np.isnan(draws).mean() > 0.05 and verdict in ("reproduced", "contradicted"):
-        return "cannot tell", "too many bootstrap draws are undefined"
+    if np.isnan(draws).mean() > UNDEFINED:
+        return "cannot tell", reason or "too many bootstrap draws are undefined"
     return verdict, reason
+
+
+def level_interval(corrected: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+    """The central 95 % of the draws of the mean correlation (G); NaN where an interval would describe a selection.
+
+    That is where the correlation of a network is undefined, `corrected` (networks,), so that their mean is, or that of
+    more than a twentieth of the `draws` (draws,).
+
+    >>> level_interval(np.array([0.9]), np.arange(41)), level_interval(np.array([np.nan]), np.ones(9))
+    ((1.0, 39.0), (nan, nan))
+    """
+    if np.isnan(corrected).any() or np.isnan(draws).mean() > UNDEFINED:
+        return np.nan, np.nan
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _loss(one: Shifted, place: int, selection: str) -> tuple[float, float, float]:

@@ -173,7 +173,7 @@ def item_bootstrap(right, class_id, n_classes: int, *, draws: int, rng, step: in
 
 
 def rank_flips(
-    right, class_id, n_classes: int, measure: Callable, *, rng, B: int = 400, centre=None, level: float = 0.95
+    right, class_id, n_classes: int, measure: Callable, *, rng, B: int = 400, level: float = 0.95
 ) -> RankFlips:
     """Which pairs of models change places between overall accuracy and a class measure, and which do so beyond noise?
 
@@ -186,8 +186,6 @@ def rank_flips(
         `lambda p: tail_functionals(p, 50)[..., 0]`. Classes without items are left out before.
     rng : numpy Generator
     B : int of at least 2, draws of items within classes, the same for all models
-    centre : (models,), a less biased estimate of the measure, such as `worst_q_crossfit(...).mean`; by default the
-        measure of the observed accuracies. The draws give its noise either way.
     level : float in (0, 1)
 
     Returns
@@ -201,8 +199,10 @@ def rank_flips(
     Notes
     -----
     A difference is within noise if it is at most z standard errors of the bootstrap. Quantiles of the draws are not
-    used: those of an extreme are biased (see `item_bootstrap`), its spread is less so. How many flips are beyond noise
-    depends on the centre: the plug-in mean lies below the truth, the cross-fitted above; show both.
+    used: those of an extreme are biased (see `item_bootstrap`), its spread is less so. Both are of the measure as read
+    off the items: a bias that two models share cancels in their difference, as it about does for a worst-q mean; that
+    of a minimum or a low quantile does not, and pairs "beyond noise" by those may be equal. The standard errors are
+    not those of a cross-fitted estimate, which are larger.
 
     Examples
     --------
@@ -224,9 +224,8 @@ def rank_flips(
         return k.sum(axis=-1) / n.sum(), measure(k[..., use] / n[use])
 
     overall, observed = values(k)
-    observed = observed if centre is None else np.asarray(centre, dtype=float)
-    if observed.shape != overall.shape:
-        raise ValueError(f"the measure or its centre has shape {observed.shape}; expected {overall.shape}, one a model")
+    if np.shape(observed) != overall.shape:
+        raise ValueError(f"the measure has shape {np.shape(observed)}; expected {overall.shape}, one a model")
     drawn = [values(part) for part in item_bootstrap(right, class_id, n_classes, draws=B, rng=rng)]
     first, second = np.triu_indices(len(right), 1)
     z = ndtri((1 + level) / 2)

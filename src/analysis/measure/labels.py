@@ -77,9 +77,11 @@ def partner_bound(*, pred, label, n_classes: int, rng, R: int = 20) -> PartnerBo
     """Accuracy of every class if answers "partner" counted too, the partner being its most frequent wrong answer.
 
     The partner is chosen on one half of the items of the class and read on the other, for R random splits, each used
-    in both directions. An upper bound of what mended labels can add for a single confusion, and a generous one: any
-    two classes that truly look alike qualify. Whether weak classes have one partner more than others do is a question
-    for `error_concentration`.
+    in both directions. An upper bound, up to the choice of the partner, of what mended labels can add for a single
+    confusion, and a generous one: any two classes that truly look alike qualify. Where the half that chooses misses
+    the partner, because it holds few errors or several confusions are about equally frequent, the other half counts a
+    lesser one or none, and the mean lies below the bound that the true partner would give. Whether weak classes have
+    one partner more than others do is a question for `error_concentration`.
 
     Parameters
     ----------
