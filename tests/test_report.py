@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,10 @@ import pytest
 
 import analysis
 from analysis import classes, paths, tables
-from analysis.errors import AnalysisError, InputError, IntegrityError, UsageError
+from analysis.errors import AnalysisError, InputError, IntegrityError, ResourceError, UsageError
 from analysis.measure import agreement, shift
-from analysis.reporting import compute, diagnose, forms, place, reading
+from analysis.measure.accuracy import wilson
+from analysis.reporting import compute, diagnose, draw, forms, place, reading, words
 
 VAL, V2, TINY = "imagenet-val", "imagenetv2-matched-frequency", "tiny-imagenet"
 MODEL = "imagenetv2/resnet50"
@@ -153,12 +155,275 @@ def test_the_same_items_changed_are_read_as_pairs(tiny):
     found, why = place.shifted(*answered)
     assert not why and found["paired"] and found["overall_clean"] > found["overall_shift"]
     assert np.isfinite([found["contrast_low"], found["mirror_high"], found["r"]]).all()
+    assert found["note"] == "Read on the 2,000 items of both sets, each with itself; 8,000 and 0 others are left out."
+
+
+def _shipped_answers(dataset: str) -> reading.Answers:
+    known = reading.known_items(dataset)
+    wrong = np.random.default_rng(0).random(len(known.item_id)) < 0.2 + 0.02 * known.class_id
+    pred = np.where(wrong, (known.class_id + 1) % (known.class_id.max() + 1), known.class_id)
+    return _answers({"id": known.item_id, "pred": pred}, dataset=dataset)
+
+
+@pytest.mark.parametrize("version", ["cifar10.1-v4", "cifar10.1-v6"])
+def test_other_items_with_the_same_numbers_are_no_pairs(version):
+    clean, other = _shipped_answers("cifar10"), _shipped_answers(version)
+    assert len(np.intersect1d(clean.item_id, other.item_id)) == len(other.item_id)
+    found, why = place.shifted(clean, other)
+    assert not why and not found["paired"] and found["overall_clean"] == clean.right.mean()
+
+
+def test_which_sets_are_of_the_same_items_is_a_fact_of_the_table():
+    for one, root in {
+        "banking77/typo/3": "banking77",
+        "cifar10-c/fog/3": "cifar10",
+        "tiny-imagenet-c-local/fog/3@1000": "tiny-imagenet",
+        "imagenetv2-top-images": "imagenetv2-top-images",
+        "ood16/colour/bw": "ood16/colour/bw",
+        "cifar10-split-1": "cifar10-split-1",
+    }.items():
+        assert place.items_of(one) == root
+    noisy = place.shifted(_shipped_answers("20news"), _shipped_answers("20news/typo/3"))[0]
+    assert noisy["paired"] and noisy["note"] == "Read on the 7,019 items of both sets, each with itself."
+
+
+@pytest.mark.parametrize(
+    ("clean", "other", "told"),
+    [
+        ("hint3-curekart", "hint3-curekart-v2", "of 446 ids that stand in both sets have other labels"),
+        ("cifar10.1-v4", "cifar10.1-v6", "2,000 of 2,000 ids that stand in both sets have other labels"),
+        ("imagenetv2-matched-frequency", "imagenetv2-top-images", "3,070 of the 10,000 items"),
+    ],
+)
+def test_sets_that_share_some_items_are_refused(clean, other, told):
+    found, why = place.shifted(_shipped_answers(clean), _shipped_answers(other))
+    assert not found and why.startswith("not run") and told in why
+
+
+def _corrupted(seed: int, *, loss: float = 0.15) -> list[dict]:
+    """200 classes of 10 items, and the same items corrupted: the true accuracy of every class falls by `loss`."""
+    rng = np.random.default_rng(seed)
+    p, label = rng.uniform(0.35, 0.95, 200), np.repeat(np.arange(200), 10)
+    hard = rng.random(2000)
+    made = []
+    for right in (hard < p[label], hard < p[label] - loss):
+        pred = np.where(right, label, (label + rng.integers(1, 200, 2000)) % 200)
+        made.append({"id": [f"item {i}" for i in range(2000)], "label": label, "pred": pred})
+    return made
+
+
+def test_corrupted_copies_of_own_items_are_pairs():
+    both = [[_answers(part) for part in _corrupted(seed)] for seed in range(8)]
+    found = [place.shifted(*answered)[0] for answered in both]
+    assert all(one["paired"] and "their ids and labels agree" in one["note"] for one in found)
+    contrast = np.array([one["contrast"] for one in found])
+    assert abs(contrast.mean()) < 3 * contrast.std(ddof=1) / 8**0.5 + 0.005 and abs(contrast.mean()) < 0.03
+    inside = sum(one["contrast_low"] < 0 < one["contrast_high"] for one in found)
+    assert inside >= 6
+    # Read as independent, the items that chose the weak classes are read again, corrupted.
+    apart = [place.shifted(a, replace(b, item_id=b.item_id + "b"))[0] for a, b in both]
+    assert not any(one["paired"] for one in apart)
+    assert abs(np.mean([one["contrast"] for one in apart])) > 2 * abs(contrast.mean()) + 0.02
+
+
+def test_numbers_of_rows_make_no_pairs():
+    both = [_answers({key: part[key] for key in ("label", "pred")}) for part in _corrupted(0)]
+    assert all(one.positional for one in both)
+    found, why = place.shifted(*both)
+    assert not why and not found["paired"] and "without item ids" in found["note"]
+
+
+def test_own_sets_that_overlap_are_declared():
+    clean, other = _corrupted(0)
+    some = [f"item {i}" if i % 4 == 0 else f"other {i}" for i in range(2000)]
+    found, why = place.shifted(_answers(clean), _answers(other | {"id": some}))
+    assert not found and "500 of the 2,000 items of the smaller set also stand in the other" in why
+    moved = {key: np.roll(value, 1000) for key, value in other.items() if key != "id"}
+    found, why = place.shifted(_answers(clean), _answers(other | moved))
+    assert not why and not found["paired"] and "read as other items" in found["note"]
+    few = other | {"label": np.where(np.arange(2000) < 20, 7, other["label"])}
+    assert "have other labels" in place.shifted(_answers(clean), _answers(few))[1]
+
+
+def test_shift_is_read_on_three_scales(shifted):
+    found, counts = shifted.shifts[0][2], [tables.counts(name, models=[MODEL]) for name in (VAL, V2)]
+    for name in ("contrast", "mirror"):
+        for suffix in ("", "_ratio", "_logit"):
+            low, value, high = (found[f"{name}{suffix}{end}"] for end in ("_low", "", "_high"))
+            assert low < value < high
+    (kc, ks), (nc, ns) = [one.correct[0] for one in counts], [one.n[0] for one in counts]
+    direct = shift.naive_contrast(kc=kc, nc=nc, ks=ks, ns=ns, q=50)
+    assert [found[f"naive{end}"] for end in ("", "_ratio", "_logit")] == pytest.approx([x[0] for x in direct[:3]])
+    told = words.shift_table(shifted.shifts)
+    assert [row[2] for row in told.rows] == ["points", "share kept, %", "logit"] and all(row[3] for row in told.rows)
+
+
+def _ends(points, ratio, logit, mirror=None) -> dict:
+    one = {"q": 50}
+    for name, three in (("contrast", (points, ratio, logit)), ("mirror", mirror or (points, ratio, logit))):
+        for suffix, (low, high) in zip(("", "_ratio", "_logit"), three, strict=True):
+            one |= {f"{name}{suffix}_low": low, f"{name}{suffix}_high": high}
+    return one
+
+
+def test_a_verdict_on_shift_names_its_scale():
+    """Strong classes fall from 95 to 80, weak ones from 30 to 20: fewer points lost, and a smaller share kept."""
+    more, less, zero = (0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1)
+    mixed = words.shift_reading(_ends(less, more, zero))
+    assert mixed.startswith("The scales do not agree") and "Points: the 50 weak classes lose fewer points" in mixed
+    assert "Share kept: the 50 weak classes keep a smaller share" in mixed and "Logit: cannot tell" in mixed
+    assert "on every scale" not in mixed
+    assert words.shift_reading(_ends(more, more, more)).startswith(
+        "The 50 weak classes lose more than the rest on every"
+    )
+    assert words.shift_reading(_ends(more, more, more, (less, less, less))).startswith("Contrast and mirror have oppo")
+    assert words.shift_reading(_ends(zero, zero, (np.nan, np.nan))).startswith("Cannot tell on every scale")
+
+
+@pytest.mark.parametrize(
+    ("n", "p"),
+    [
+        ([5] * 10, 0.98),
+        ([5] * 10, 0.8),
+        ([1, 1, 1, 2, 3, 5, 10, 50, 200, 800], [0.5] * 5 + [0.95] * 5),
+        (range(3, 31, 3), 0.98),
+        ([1] * 30, 0.9),
+    ],
+)
+def test_the_interval_of_the_mean_class_accuracy_covers(n, p):
+    rng, n = np.random.default_rng(0), np.array(n)
+    p = np.broadcast_to(p, n.shape)
+    drawn = [compute.mean_class_interval(k, n) for k in rng.binomial(n, p, (2000, len(n)))]
+    assert np.mean([low <= p.mean() <= high for _, low, high in drawn]) >= 0.93
+
+
+def test_precision_has_its_interval_and_counts(made):
+    rows = made.classes.dropna(subset=["precision"])
+    low, high = wilson((rows["precision"] * rows["predicted"]).round().astype(int).to_numpy(), rows["predicted"])
+    assert np.allclose(rows["precision_low"], low) and np.allclose(rows["precision_high"], high)
+    found = made.sets[0].findings
+    place_of = int((found.weakest["predicted"].to_numpy() > 0).argmax())
+    first, cell = found.weakest.iloc[place_of], words.weak(found).rows[place_of][4]
+    assert cell.endswith(f" of {first['predicted']}") and "[" in cell and cell in made.html()
+
+
+def test_confusions_stand_beside_their_own_null():
+    """Wrong answers at random: picked on the items themselves the top pairs seem something, read again they do not."""
+    rng = np.random.default_rng(0)
+    label = np.repeat(np.arange(30), 60)
+    pred = np.where(rng.random(1800) < 0.5, label, rng.integers(0, 30, 1800))
+    found = compute.findings(_answers({"label": label, "pred": pred}))
+    one = found.overall
+    assert one["pairs_null"] > 2 * one["pairs_reread_null"]
+    assert one["pairs_reread"] == pytest.approx(one["pairs_reread_null"], abs=0.01)
+    assert one["pairs_share"] == pytest.approx(one["pairs_null"], abs=0.01)
+    told = words.confusion_sentence(found)
+    ends = [words.percent(one[name]) for name in ("pairs_share", "pairs_null", "pairs_reread", "pairs_reread_null")]
+    assert re.findall(r"\d+\.\d", told) == ends
+    assert any("if fixed in advance" in name for name in words.confusions(found).head)
+    assert any("confusions picked as the most frequent: their shares lie too high" in text for _, text in words.METHODS)
+
+
+def test_no_empirical_bayes_list_is_not_a_list_of_none():
+    made = analysis.report({"label": np.repeat([0, 1, 2], 20), "pred": np.repeat([0, 1, 2, 0], 15)})
+    found = made.sets[0].findings
+    assert np.isnan(found.overall["named_eb"]) and made.classes["named_eb"].isna().all()
+    told = words.weak_sentence(found)
+    assert "an empirical Bayes list is not defined because" in told and "0 by" not in told
+    assert "by empirical Bayes" not in made.html()
+
+
+def test_the_null_band_holds_at_all_ranks_at_once():
+    n = np.repeat([20, 40], 20)
+    low, high = compute.null_band(n, 0.7, rng=np.random.default_rng(0))
+    fresh = np.sort(np.random.default_rng(1).binomial(n, 0.7, (1000, 40)) / n)
+    assert 0.92 < ((low <= fresh) & (fresh <= high)).all(axis=1).mean() <= 1
+    each = np.quantile(fresh, [0.025, 0.975], axis=0)
+    assert ((each[0] <= fresh) & (fresh <= each[1])).all(axis=1).mean() < 0.85
+
+
+def test_the_figure_draws_that_band(made, monkeypatch):
+    asked = []
+    band = draw.null_band
+    monkeypatch.setattr(draw, "null_band", lambda *given, **options: asked.append(given) or band(*given, **options))
+    assert "all ranks at once" in draw.curve(made.sets[0].findings, rng=np.random.default_rng(0)) and len(asked) == 1
+    assert "only what leaves it is a difference" not in made.html() and "at all ranks at once" in made.html()
+
+
+def test_the_terminal_names_the_estimand(shifted, capsys):
+    shifted.show()
+    out = " ".join(capsys.readouterr().out.split())
+    assert "for these classes and fresh items (C); those marked G for fresh classes" in out and "about 90 %" in out
+    assert "ratio 1" not in out and words.RATIO in shifted.html()
 
 
 def test_sets_of_other_classes_are_not_compared(tiny):
     other = {"label": np.repeat([0, 1, 2, 3], 20), "pred": np.repeat([0, 1, 2, 3], 20)}
     made = analysis.report([tiny.drop(columns="label"), other], dataset=[TINY, "own"])
     assert made.shifts[0][3].startswith("not run") and "not run" in made.html()
+
+
+def test_equal_classes_are_told_to_be_perhaps_equal(made):
+    """A smooth prior cannot hold classes that are all alike: the estimate of the weakest is then too low."""
+    rng = np.random.default_rng(0)
+    label = np.repeat(np.arange(100), 10)
+    equal = np.where(rng.random(1000) < 0.75, label, (label + 7) % 100)
+    notes = analysis.report({"label": label, "pred": equal}).sets[0].loud
+    assert any(note.startswith("The classes may well be equally hard") for note in notes)
+    assert not any("equally hard" in note for note in made.sets[0].notes)
+
+
+@pytest.mark.parametrize(("shift_by", "what"), [(0, "errors"), (7, "right answers")])
+def test_without_errors_there_is_nothing_to_estimate(shift_by, what):
+    label = np.repeat(np.arange(30), 20)
+    found = compute.findings(_answers({"label": label, "pred": (label * 7 + 3) % 30 if shift_by else label}))
+    assert f"without {what} there is nothing" in found.why["extremes"] and found.extremes.empty
+
+
+def test_a_read_off_figure_stands_beside_its_null(made):
+    rows = words.headline(made.sets[0].findings).rows
+    worst = made.extremes.set_index("functional").loc["worst_q"]
+    beside = next(row[2] for row in rows if "weakest" in row[0])
+    assert beside == f"read off {100 * worst['read_off']:.1f}, and {100 * worst['null']:.1f} if all were equally hard"
+
+
+def test_no_better_than_chance_is_measured_by_chance():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, 300)
+    fair = np.where(rng.random(300) < 0.5, label, rng.integers(0, 3, 300))
+    assert 0.6 < (fair == label).mean() < 2 / 3 and not reading._luck(label, fair)
+    assert reading._luck(label % 2, 1 - label % 2)
+    assert reading._luck(label, rng.integers(0, 3, 300)) and reading._luck(label, np.zeros(300, int))
+
+
+def test_models_outside_the_claims_are_the_true_reason(made):
+    assert "only models outside the claims" in made.sets[0].place_why and "the claims compare" in made.html()
+
+
+def test_a_model_below_chance_is_no_shift_of_rows():
+    """In other rows it only comes back to chance."""
+    rng = np.random.default_rng(0)
+    ten, two, three = (rng.integers(0, size, 3000) for size in (10, 2, 3))
+    for label, pred in (
+        (ten, np.where(rng.random(3000) < 0.02, ten, (ten + rng.integers(1, 10, 3000)) % 10)),
+        (two, np.where(rng.random(3000) < 0.31, two, 1 - two)),
+        (three, (three + 1) % 3),
+    ):
+        assert diagnose.row_order(label, pred) is None
+
+
+@pytest.mark.parametrize("options", [{"seed": -1}, {"seed": 1.5}, {"name": "../../esc"}, {"name": "/esc"}])
+def test_strange_options_are_usage_errors(options):
+    with pytest.raises(UsageError):
+        analysis.report({"label": [0, 1], "pred": [0, 1]}, **options)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    made = analysis.report({"label": [0, 1], "pred": [0, 1]})
+    for folder in (tmp_path / "file" / "sub", "/proc/x"):
+        with pytest.raises(ResourceError):
+            made.write(folder)
 
 
 # ---- Forms -----------------------------------------------------------------------------------------------------------
@@ -365,6 +630,8 @@ def test_faulty_tables_are_refused(val, fault, words):
         ({"label": [0, 1], "pred": [0.5, 1.0]}, "fractions"),
         ({"label": [0, 1], "pred": [0]}, "differ in length"),
         ({"label": [0, 1], "pred": ["a", "b"]}, "labels are numbers and predictions text"),
+        ({"label": ["cat", "dog"], "pred": ["Cat", "Dog"]}, "they differ in case"),
+        ({"label": ["cat", "dog"], "pred": ["hen", "fox"]}, "no prediction is among the names of the labels"),
         ({"label": [-1, -1], "pred": [0, 1]}, "every label is -1"),
         ({"id": [1.5, 2.0], "label": [0, 1], "pred": [0, 1]}, "fractions"),
         ({"label": [0, 1], "pred": [0, -2]}, "class numbers run from -2"),
@@ -389,9 +656,9 @@ def test_faulty_files_are_refused(tmp_path):
         "j.txt": ("x", "are not read"),
         "k.csv": ("item_id,pred\n", "no rows"),
     }
-    for name, (content, words) in files.items():
+    for name, (content, told) in files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
-        assert words in _told(tmp_path / name), name
+        assert told in _told(tmp_path / name), name
     assert "no such file" in _told(tmp_path / "nowhere.csv")
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     assert "pickles" in _told(tmp_path / "objects.npy")
@@ -557,7 +824,7 @@ def test_the_command_prints_and_writes(tiny, tmp_path):
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "build" / "report" / "lite0"
     assert {path.name for path in folder.iterdir()} == {"report.html", "classes.csv", "confusions.csv", "extremes.csv"}
-    assert str(folder / "report.html") in done.stdout and "if all equally hard" in done.stdout
+    assert str(folder / "report.html") in done.stdout and "equally hard" in done.stdout
     written = pd.read_csv(folder / "classes.csv")
     assert written["n"].sum() == len(tiny) and (written["low"] <= written["accuracy"]).all()
 

@@ -7,18 +7,19 @@ importing a part of it would then hide the function `analysis.report`.
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
 
 from .. import files, tables
-from ..errors import UsageError, some
+from ..errors import AnalysisError, ResourceError, UsageError, some
 from . import compute, place, reading
 from .forms import read
 from .reading import Answers
 
 __all__ = ["Report", "SetReport", "report"]
-LOUD = ("Accuracy is no better", "Estimates may be rough", "As many classes as items")
+LOUD = ("Accuracy is no better", "Estimates may be rough", "As many classes as items", "The classes may well be")
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,18 @@ class Report:
     def write(self, folder) -> list[Path]:
         """Write report.html, classes.csv, confusions.csv, extremes.csv into a folder, each whole; gives their paths."""
         folder = Path(folder)
-        files.write_text(folder / "report.html", self.html())
         written = [folder / "report.html"]
-        for name in ("classes", "confusions", "extremes"):
-            with files.atomic(folder / f"{name}.csv") as temporary:
-                getattr(self, name).to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
-            written.append(folder / f"{name}.csv")
+        try:
+            files.write_text(folder / "report.html", self.html())
+            for name in ("classes", "confusions", "extremes"):
+                with files.atomic(folder / f"{name}.csv") as temporary:
+                    getattr(self, name).to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+                written.append(folder / f"{name}.csv")
+        except AnalysisError:
+            raise
+        except OSError as fault:  # a folder that cannot be, as one in /proc
+            what = f"{folder}: {fault.strerror or fault}"
+            raise ResourceError("write", what, "name a folder that can be written (-o)") from None
         return written
 
     def _repr_html_(self) -> str:
@@ -162,6 +169,10 @@ def report(
     >>> made.sets[0].findings.overall["accuracy"], made.classes["accuracy"].tolist()
     (0.75, [0.5, 1.0])
     """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise UsageError("seed", f"{seed}: no seed", "a whole number, 0 or above")
+    if name is not None and (not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts):
+        raise UsageError("name", f"{name!r}: no name of a folder in build/report", "leave out .. and a leading /")
     sources = list(predictions) if isinstance(predictions, (list, tuple)) else [predictions]
     wanted = (dataset,) if isinstance(dataset, str) else tuple(dataset or ())
     if not sources:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
+from scipy.special import ndtri
+from scipy.stats import false_discovery_control, rankdata
 
 from ..claims import weak_set_size
 from ..measure import accuracy, calibration, extremes
 from .reading import Answers
 
-THRESHOLD, FDR = 0.5, 0.05
+THRESHOLD, FDR, ALIKE = 0.5, 0.05, 0.05
 REFITS, DRAWS, SPLITS, NULL_DRAWS = 50, 20, 200, 1000
-TOP_PAIRS = 15
+TOP_PAIRS, NULL_DEALS = 15, 20
 EXTREMES = {  # functional -> what a table calls it
     "worst_q": "mean of the {q} weakest classes",
     "gap": "mean class accuracy minus the {q} weakest",
@@ -29,7 +30,8 @@ class Findings:
     """What the report says of one data set; a part that cannot be computed is empty and has its reason in `why`.
 
     `overall`: n_items, n_classes, q, accuracy, low, high, mean_class, mean_class_low, mean_class_high, top5, named_bh,
-    named_eb, gap and its interval, ... (floats; NaN unknown). `classes`: a row a class with items or predictions.
+    named_eb, gap and its interval, ... (floats; NaN unknown or not defined). `classes`: a row a class with items or
+    predictions.
     `extremes`: read_off, crossfit (with low, high), estimate (low, high), null (low, high) of each of `EXTREMES`.
     """
 
@@ -91,32 +93,61 @@ def _class_table(answers: Answers, n, k, predicted) -> pd.DataFrame:
             "high": high,
             "predicted": predicted,
             "precision": np.nan,
+            "precision_low": np.nan,
+            "precision_high": np.nan,
         }
     )
     if answers.labels == "original":
         table["precision"] = accuracy.precision(correct=original, predicted=predicted)
+        table["precision_low"], table["precision_high"] = accuracy.wilson(original, predicted)
     return table
 
 
 def _overall(answers: Answers, n, k) -> dict[str, float]:
     items, right = int(n.sum()), int(k.sum())
     low, high = accuracy.wilson(right, items)
-    used = n[n > 0]
-    share = k[n > 0] / used
-    mean, half = share.mean(), np.nan
-    if used.min() > 1:
-        half = 1.96 * np.sqrt((share * (1 - share) / (used - 1)).sum()) / len(used)
+    mean, mean_low, mean_high = mean_class_interval(k[n > 0], n[n > 0])
     return {
         "n_items": items,
-        "n_classes": len(used),
+        "n_classes": int((n > 0).sum()),
         "accuracy": right / items,
         "low": float(low),
         "high": float(high),
-        "mean_class": float(mean),
-        "mean_class_low": float(max(mean - half, 0)),
-        "mean_class_high": float(min(mean + half, 1)),
+        "mean_class": mean,
+        "mean_class_low": mean_low,
+        "mean_class_high": mean_high,
         "top5": float(answers.top5.mean()) if answers.top5 is not None else np.nan,
     }
+
+
+def mean_class_interval(k, n) -> tuple[float, float, float]:
+    """Mean of the class accuracies with its 95 % interval, for these classes and fresh items.
+
+    The Wilson interval of as many items as would leave the mean the same variance. That variance is the larger of two:
+    of classes that are all as hard as their mean, which stays above 0 where every small class is all right, and the sum
+    of those of the classes, which is larger where the small classes are the uncertain ones.
+
+    Parameters
+    ----------
+    k, n : (classes,) integers, right answers and items, n at least 1
+
+    Returns
+    -------
+    mean, low, high : floats, 0 to 1
+
+    >>> [round(x, 3) for x in mean_class_interval(np.array([5, 5]), np.array([5, 5]))]  # as Wilson of 10 of 10
+    [1.0, 0.722, 1.0]
+    """
+    k, n = np.asarray(k), np.asarray(n)
+    classes, share = len(n), k / n
+    mean = share.mean()
+    alike, z2 = mean * (1 - mean), ndtri(0.975) ** 2
+    by_class = np.where(n > 1, share * (1 - share) / np.maximum(n - 1, 1), alike)
+    variance = max(alike * (1 / n).sum(), by_class.sum()) / classes**2
+    items = alike / variance if variance > 0 else classes**2 / (1 / n).sum()
+    centre = (mean + z2 / (2 * items)) / (1 + z2 / items)
+    half = np.sqrt(z2 * (alike / items + z2 / (4 * items**2))) / (1 + z2 / items)
+    return float(mean), float(max(centre - half, 0)), float(min(centre + half, 1))
 
 
 # ---- Extremes --------------------------------------------------------------------------------------------------------
@@ -141,6 +172,17 @@ def _extremes(k, n, rng, why: dict, notes: list):
     if n.max() < 2:
         why["extremes"] = "not defined because with one item a class luck and accuracy cannot be told apart"
         return pd.DataFrame(), None
+    if k.sum() in (0, n.sum()):
+        what = "errors" if k.sum() else "right answers"
+        why["extremes"] = f"not defined because without {what} there is nothing by which classes could differ"
+        return pd.DataFrame(), None
+    equal = float(extremes.homogeneity(k, n).p_value)
+    if equal > ALIKE:
+        notes.append(
+            f"The classes may well be equally hard (chi-square test of homogeneity: p = {equal:.2f}). If they are, the"
+            " estimates of the weakest are too low and those of their number too high: the prior is smooth and cannot"
+            " hold classes that are all alike."
+        )
     rows = pd.DataFrame({"functional": list(EXTREMES)})
     rows["what"] = [text.format(q=q) for text in EXTREMES.values()]
     rows["read_off"] = tail(k / n, q)
@@ -182,10 +224,38 @@ def _weak_list(table: pd.DataFrame, k, n, present) -> dict[str, float]:
     adjusted[present] = false_discovery_control(p_value[present], method="bh")
     table["weak_p"], table["weak_p_bh"] = p_value, adjusted
     table["named_bh"] = adjusted <= FDR
-    table["named_eb"] = False
+    table["named_eb"] = pd.array([pd.NA] * len(table), dtype="boolean")  # no list: not the same as a list of none
     if table["estimate"].notna().any():
-        table["named_eb"] = extremes.eb_list(k, n, THRESHOLD, FDR)
-    return {"named_bh": int(table["named_bh"].sum()), "named_eb": int(table["named_eb"].sum())}
+        table["named_eb"] = pd.array(extremes.eb_list(k, n, THRESHOLD, FDR), dtype="boolean")
+    named = table["named_eb"].sum(min_count=1)
+    return {"named_bh": int(table["named_bh"].sum()), "named_eb": np.nan if pd.isna(named) else int(named)}
+
+
+def null_band(n, p: float, *, rng, draws: int = NULL_DRAWS, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Where the sorted accuracies of equally hard classes lie, all at once, in a share `level` of test sets.
+
+    The rank envelope (Myllymaki et al., J. R. Stat. Soc. B 2017): at every rank the r-th lowest and r-th highest of the
+    draws, with the largest r that still holds whole draws in that share. A band rank by rank would be left somewhere by
+    far more of them.
+
+    Parameters
+    ----------
+    n : (classes,) items, at least 1; p : accuracy of every class, 0 to 1
+
+    Returns
+    -------
+    low, high : (classes,), lowest rank first
+
+    >>> [ends.tolist() for ends in null_band(np.array([4, 9]), 1.0, rng=np.random.default_rng(0), draws=20)]
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    n = np.asarray(n)
+    drawn = np.sort(rng.binomial(n, p, size=(draws, len(n))) / n)
+    below, above = rankdata(drawn, method="max", axis=0), draws + 1 - rankdata(drawn, method="min", axis=0)
+    extreme = np.sort(np.minimum(below, above).min(axis=1))
+    r = max(int(extreme[int((1 - level) * draws)]), 1)
+    ordered = np.sort(drawn, axis=0)
+    return ordered[r - 1], ordered[draws - r]
 
 
 # ---- Calibration -----------------------------------------------------------------------------------------------------
@@ -244,14 +314,18 @@ def _confusions(answers: Answers, n, rng, overall: dict, why: dict) -> pd.DataFr
         return table
     overall["pairs"] = top
     overall["pairs_share"] = float(table["share"].head(top).mean())
-    overall["pairs_reread"] = _reread(answers, wrong, size, top, rng)
-    null = []
-    for _ in range(20):  # the wrong answers dealt anew over the wrong items
-        dealt = label * size + rng.permutation(pred)
-        codes, many = np.unique(dealt[label != dealt % size], return_counts=True)
+    overall["pairs_reread"] = _reread(answers.label, answers.pred, wrong, size, top, rng)
+    null, again = [], []
+    for _ in range(NULL_DEALS):  # the wrong answers dealt anew over the wrong items, and treated in the same way
+        dealt = answers.pred.copy()
+        dealt[wrong] = rng.permutation(pred)
+        astray = wrong & (dealt != answers.label)
+        codes, many = np.unique((answers.label * size + dealt)[astray], return_counts=True)
         best = np.argsort(-many, kind="stable")[:top]
         null.append((many[best] / n[codes[best] // size]).mean() if len(best) else 0.0)
+        again.append(_reread(answers.label, dealt, astray, size, top, rng, splits=2))
     overall["pairs_null"] = float(np.mean(null))
+    overall["pairs_reread_null"] = float(np.nanmean(again)) if np.isfinite(again).any() else np.nan
     return table.reset_index(drop=True)
 
 
@@ -260,18 +334,18 @@ def _count(pair, count, wanted: int) -> int:
     return int(count[place]) if place < len(pair) and pair[place] == wanted else 0
 
 
-def _reread(answers: Answers, wrong, size: int, top: int, rng, splits: int = 20) -> float:
+def _reread(label, pred, wrong, size: int, top: int, rng, splits: int = 20) -> float:
     """Mean share of the top pairs, chosen on half of the items of each class and read on the other half."""
-    read = []
+    read, pair = [], label * size + pred
     for _ in range(splits):
-        order = np.argsort(answers.label + rng.random(len(answers.label)))
+        order = np.argsort(label + rng.random(len(label)))
         half = np.zeros(len(order), dtype=bool)
         half[order[::2]] = True
         for chosen in (half, ~half):
-            code, many = np.unique((answers.label * size + answers.pred)[wrong & chosen], return_counts=True)
+            code, many = np.unique(pair[wrong & chosen], return_counts=True)
             best = code[np.argsort(-many, kind="stable")[:top]]
-            items = np.bincount(answers.label[~chosen], minlength=size)[best // size]
-            again, count = np.unique((answers.label * size + answers.pred)[wrong & ~chosen], return_counts=True)
+            items = np.bincount(label[~chosen], minlength=size)[best // size]
+            again, count = np.unique(pair[wrong & ~chosen], return_counts=True)
             hits = np.array([_count(again, count, one) for one in best])
             if (items > 0).any():
                 read.append((hits[items > 0] / items[items > 0]).mean())

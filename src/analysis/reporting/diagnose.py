@@ -132,8 +132,27 @@ def row_order(label, pred, class_orders: dict[str, np.ndarray] | None = None, gi
         after = np.where(np.arange(len(label)) >= start, moved, as_given)
         where = "each prediction looks" if start <= 1 else f"from about row {start + 1} on, each prediction looks"
         remedy = "a row was lost or added there; write item ids with the predictions"
-        best = _better(best, f"{where} one row {word}", remedy, as_given, after)
+        if _beats_chance(after, label, pred):
+            best = _better(best, f"{where} one row {word}", remedy, as_given, after)
     return best
+
+
+def chance(label, pred) -> float:
+    """Accuracy that answers dealt at random over the items would have: the sum over classes of share times share.
+
+    >>> chance(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+    0.75
+    """
+    names = np.union1d(label, pred)
+    shares = [np.bincount(np.searchsorted(names, part), minlength=len(names)) / len(part) for part in (label, pred)]
+    return float(shares[0] @ shares[1])
+
+
+def _beats_chance(right, label, pred) -> bool:
+    """Far above chance: a model that errs more often than chance only comes back to it in other rows."""
+    by_chance = chance(label, pred)
+    wide = SIGMAS * (by_chance * (1 - by_chance) / len(right)) ** 0.5
+    return float(right.mean()) > max(by_chance + wide, min(2 * by_chance, by_chance + (1 - by_chance) / 4))
 
 
 ORDER_WORDS = {

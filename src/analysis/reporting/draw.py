@@ -12,17 +12,17 @@ from matplotlib.ticker import MaxNLocator
 
 from ..figures import style
 from ..figures.style import INK, NULL, NULL_TEXT, REST, STRONG, WEAK
-from .compute import Findings
+from .compute import Findings, null_band
 
 WIDTH = 4.3  # inches: side by side on a screen, one below the other on a telephone
 FEW = 30  # classes that are drawn one by one
 
 
 def curve(found: Findings, *, rng) -> str:
-    """Sorted class accuracies with intervals, and the band in which they would lie if every class were equally hard."""
+    """Sorted class accuracies with intervals, and the band that would hold them all if classes were equally hard."""
     rows = found.classes[found.classes["n"] > 0].sort_values(["accuracy", "position"], kind="stable")
     n, overall = rows["n"].to_numpy(), found.overall["accuracy"]
-    band = np.quantile(np.sort(rng.binomial(n, overall, size=(200, len(n))) / n), [0.025, 0.975], axis=0)
+    band = null_band(n, overall, rng=rng)
     rank = np.arange(1, len(n) + 1)
 
     def draw(figure):
@@ -45,7 +45,11 @@ def curve(found: Findings, *, rng) -> str:
             [
                 Line2D([], [], color=STRONG, marker="o" if len(n) <= FEW else "", label="class, read off"),
                 Patch(color=STRONG, alpha=0.25, linewidth=0, label="Wilson 95 %"),
-                Patch(color=NULL_TEXT if len(n) > FEW else NULL, linewidth=0, label="all equally hard (95 %)"),
+                Patch(
+                    color=NULL_TEXT if len(n) > FEW else NULL,
+                    linewidth=0,
+                    label="all equally hard (95 %, all ranks at once)",
+                ),
                 Line2D([], [], color=INK, linewidth=0.7, linestyle=(0, (4, 3)), label="overall"),
             ],
         )

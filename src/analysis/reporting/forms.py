@@ -7,6 +7,8 @@ for the prediction. Nothing is unpickled, nothing is guessed: which column was t
 
 import json
 import re
+import tokenize
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -225,9 +227,11 @@ def _arrow_columns(table: pa.Table, features: dict | None = None) -> tuple[dict,
 
 def _numpy(path: Path, where: str) -> dict:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, OSError, KeyError, NotImplementedError):
+        if not zipfile.is_zipfile(path):
+            return {"": files.npy(path)}
+        with np.load(path, allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, EOFError, OSError, KeyError, NotImplementedError, tokenize.TokenError, zipfile.BadZipFile):
         what = f"{where}: not a plain array, or damaged (object arrays are pickles and never opened)"
         raise InputError("array", what, "save numbers or text with np.save or np.savez") from None
 

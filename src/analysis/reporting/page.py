@@ -43,7 +43,7 @@ dd{margin:0 0 .6em;max-width:80ch}
 .cards{grid-template-columns:1fr 1fr;gap:8px}.card b{font-size:1.2rem}}
 @media print{body{background:#fff}section{break-inside:avoid;border:0;padding:0}}
 """
-TEXT_COLUMNS = {"taken for", "named weak by", "beside it"}
+TEXT_COLUMNS = {"taken for", "named weak by", "beside it", "scale"}
 
 
 def page(report) -> str:
@@ -94,13 +94,14 @@ def _cards(one) -> str:
         worst, below = tail.loc["worst_q"], tail.loc["below"]
         ends = f"{words.percent(worst.estimate_low)} to {words.percent(worst.estimate_high)}"
         what = f"mean of the {values['q']} weakest classes, estimated [{ends}]"
-        what += f"; {words.percent(worst.null)} if all equally hard"
+        what += f"; read off {words.percent(worst.read_off)}, and {words.percent(worst.null)} if all were equally hard"
         add(f"{words.percent(worst.estimate)} %", what)
         ends = f"{words.count(below.estimate_low)} to {words.count(below.estimate_high)}"
         what = f"classes below {words.percent(words.THRESHOLD, 0)} %, estimated [{ends}]"
-        what += f"; {words.count(below.null)} if all equally hard"
+        what += f"; read off {words.count(below.read_off)}, and {words.count(below.null)} if all were equally hard"
         add(words.count(round(below.estimate)), what)
-    what = f"classes can be named weak (Benjamini-Hochberg); {values['named_eb']} by empirical Bayes"
+    by_bayes = words.count(values["named_eb"])
+    what = "classes can be named weak (Benjamini-Hochberg)" + (f"; {by_bayes} by empirical Bayes" if by_bayes else "")
     add(str(values["named_bh"]), what)
     if "gap" in values:
         ends = f"{words.percent(values['gap_low'])} to {words.percent(values['gap_high'])}"
@@ -121,8 +122,8 @@ def _hidden(one) -> str:
 
 
 _CAPTION_CURVE = (
-    "Every class with its interval. Noise alone spreads equal classes as far as the grey band; only what leaves it is a"
-    " difference between classes."
+    "Every class with its interval. Equally hard classes would lie inside the grey band, at all ranks at once, in 95 of"
+    " 100 test sets: where these leave it, they differ beyond noise."
 )
 _CAPTION_READINGS = (
     "Read off, an extreme is too low; cross-fitted, too high on average; the estimate stands between. Grey: what noise"
@@ -179,7 +180,9 @@ def _sharing(one) -> str:
     figure = _figure(draw.agreement(one.sharing), caption)
     text = f"<p>{escape(words.sharing(one.shared))}</p>"
     return _section(
-        title, f'<div class="two"><div>{text}</div>{figure}</div>{_table(words.sharing_table(one.sharing))}'
+        title,
+        f'<div class="two"><div>{text}</div>{figure}</div>{_table(words.sharing_table(one.sharing))}'
+        f"<p>{escape(words.RATIO)}</p>",
     )
 
 
@@ -193,11 +196,11 @@ def _classes(one) -> str:
             words.between(row.accuracy, row.low, row.high),
             words.between(row.estimate, row.estimate_low, row.estimate_high),
             str(row.predicted),
-            words.percent(row.precision),
+            words.precision(row),
         )
         for row in rows.itertuples(index=False)
     ]
-    head = ("class", "right", "accuracy, % [Wilson]", "estimate, % [95 %]", "times predicted", "precision, %")
+    head = ("class", "right", "accuracy, % [Wilson]", "estimate, % [95 %]", "times predicted", "precision, % [Wilson]")
     table = _table(words.Told(head, told))
     return f"<section><details><summary>All {len(rows):,} classes</summary>{table}</details></section>"
 
@@ -205,7 +208,7 @@ def _classes(one) -> str:
 def _shift(shifts) -> str:
     told = words.shift_table(shifts)
     text = "".join(
-        f"<p>{escape(f'{clean} to {other}: {words.shift_reading(one)}')}</p>"
+        f"<p>{escape(' '.join(filter(None, [f'{clean} to {other}: {words.shift_reading(one)}', one['note']])))}</p>"
         for clean, other, one, why in shifts
         if not why
     )
@@ -214,15 +217,16 @@ def _shift(shifts) -> str:
 
 _SHIFT = (
     "Do weak classes lose more? The contrast is their loss less that of the rest, weak classes chosen on one half of"
-    " the clean items; the mirror chooses them on the shifted items. Positive: the weak classes lose more. Naive:"
-    " chosen and read on the same items."
+    " the clean items; the mirror chooses them on the shifted items. Positive: the weak classes lose more, on that"
+    " scale. Naive: chosen and read on the same items."
 )
 
 
 def _method(report) -> str:
     rows = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in words.METHODS)
     made = f"Made by analysis {report.version}, seed {report.seed}; the same file and seed give the same page."
-    return _section("How to read this", f"<dl>{rows}</dl><p class='sub'>{escape(made)}</p>")
+    closing = f"<p>{escape(words.CLOSING)}</p>"
+    return _section("How to read this", f"{closing}<dl>{rows}</dl><p class='sub'>{escape(made)}</p>")
 
 
 def _section(title: str, content: str) -> str:

@@ -1,5 +1,6 @@
 """Where a model stands among the shipped networks, whether it shares their weak classes, what a shift does to it."""
 
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +13,11 @@ from ..measure import agreement, extremes, overlap, shift, split
 from .reading import Answers
 
 PLACE_SPLITS, HALF_SPLITS, CLASS_DRAWS, SHIFT_DRAWS = 20, 40, 400, 200
+SCALES = {
+    "points": "",
+    "ratio": "_ratio",
+    "logit": "_logit",
+}  # as in `shift.Contrast` -> what a name of a number ends in
 
 
 @lru_cache(maxsize=4)
@@ -100,9 +106,12 @@ def _counted(answers: Answers, n, present):
         return [], None, "the shipped networks answered other classes"
     column = np.searchsorted(counts.class_id, ids)
     same = (counts.n[:, column] == n).all(axis=1)
-    names = _compared([name for name, one in zip(counts.models, same, strict=True) if one])
-    if not names:
+    alike = [name for name, one in zip(counts.models, same, strict=True) if one]
+    if not alike:
         return [], None, "no shipped network answered as many items of every class"
+    if not (names := _compared(alike)):
+        outside = f"only models outside the claims answered {answers.dataset}"
+        return [], None, f"{outside} (why: column flag of data/models.csv)"
     rows = [counts.models.index(name) for name in names]
     return names, counts.correct[rows][:, column], ""
 
@@ -133,7 +142,11 @@ def sharing(answers: Answers, *, seed: int = 0) -> tuple[pd.DataFrame, dict, str
         return pd.DataFrame(), {}, "the data set is none of those that the repository ships"
     found = _joined(answers)
     if found is None:
-        return pd.DataFrame(), {}, f"no answers of networks to single items of {answers.dataset} are shipped"
+        return (
+            pd.DataFrame(),
+            {},
+            f"{answers.dataset} has no answers to single items of a network that the claims compare",
+        )
     names, right, _ = found
     use = answers.n > 1
     kept = use[answers.label]
@@ -190,8 +203,9 @@ def shifted(clean: Answers, other: Answers, *, seed: int = 0) -> tuple[dict, str
 
     Returns
     -------
-    dict : overall_clean, overall_shift, classes, q, paired; naive, contrast, mirror (points) and r, each of these
-        three with `_low`, `_high`
+    dict : overall_clean, overall_shift, classes, q, paired, note (what was taken for the same items, for the reader);
+        naive, contrast, mirror on each scale of `SCALES` (`contrast` in points, `contrast_ratio`, `contrast_logit`) and
+        r; contrast, mirror and r with `_low`, `_high`
     str : why there is nothing, else ""
     """
     ids = [part.classes["class_id"].to_numpy()[part.n > 0] for part in (clean, other)]
@@ -200,13 +214,86 @@ def shifted(clean: Answers, other: Answers, *, seed: int = 0) -> tuple[dict, str
     common = np.intersect1d(*ids)
     columns = [pd.Index(part.classes["class_id"]).get_indexer(common) for part in (clean, other)]
     rng = np.random.default_rng(seed)
-    shared = np.intersect1d(clean.item_id, other.item_id) if clean.known == other.known else np.empty(0)
-    paired = len(shared) > 0.5 * min(len(clean.item_id), len(other.item_id)) and clean.dataset != other.dataset
+    shared, note, why = _same_items(clean, other)
+    if why:
+        return {}, f"not run: {why}"
     try:
-        found = _paired(clean, other, shared, rng) if paired else _unpaired(clean, other, columns, rng)
+        found = _paired(clean, other, shared, rng) if len(shared) else _unpaired(clean, other, columns, rng)
     except ValueError as fault:
         return {}, f"not defined because {fault}"
-    return found | {"paired": paired}, ""
+    return found | {"paired": len(shared) > 0, "note": note}, ""
+
+
+def _same_items(clean: Answers, other: Answers) -> tuple[np.ndarray, str, str]:
+    """Ids of the items that both sets hold, to be read as pairs; a sentence for the reader; why neither reading holds.
+
+    Equal ids alone are no fact: many sets number their items from 0. The items are the same where the shipped table
+    says so of the two sets (`items_of`), or, for a set of one's own, where the labels of the shared ids agree too.
+    """
+    both_known = clean.known and other.known
+    roots = [items_of(part.dataset) if part.known else "" for part in (clean, other)]
+    same = both_known and roots[0] == roots[1]
+    if clean.positional or other.positional:
+        if same:
+            return _NONE, "", f"both sets are made of the items of {roots[0]}: give item ids, so that they are paired"
+        if both_known:
+            return _NONE, "", ""
+        note = "Rows without item ids are read as other items; if they are the same items, changed, give their ids."
+        return _NONE, note, ""
+    shared = np.intersect1d(clean.item_id.astype(str), other.item_id.astype(str)).astype(object)
+    if not len(shared):
+        return _NONE, "", ""
+    labels = [_labels_of(part, shared) for part in (clean, other)]
+    agree = labels[0] == labels[1]
+    smaller = min(len(clean.item_id), len(other.item_id))
+    if not agree.all():
+        differ = f"{int((~agree).sum()):,} of {len(shared):,} ids that stand in both sets have other labels there"
+        if same or _beyond_chance(*labels) >= 0.5:
+            return _NONE, "", f"{differ}, so that neither the same items nor other items can be compared"
+        return _NONE, "" if both_known else f"{differ[0].upper()}{differ[1:]}: read as other items.", ""
+    part = f"{len(shared):,} of the {smaller:,} items of the smaller set"
+    if not same and (both_known or len(shared) <= 0.5 * smaller):
+        return _NONE, "", f"{part} also stand in the other, so that they are neither the same items nor others"
+    left = [len(one.item_id) - len(shared) for one in (clean, other)]
+    note = f"Read on the {len(shared):,} items of both sets, each with itself"
+    if any(left):
+        note += f"; {left[0]:,} and {left[1]:,} others are left out"
+    note += "." if same else ": their ids and labels agree. If they are other items, give them other ids."
+    return shared, note, ""
+
+
+_NONE = np.empty(0, dtype=object)
+
+
+def items_of(dataset: str) -> str:
+    """The data set whose items, perhaps changed or labelled anew, a shipped set is made of: itself, if none.
+
+    Corruptions and noise are made of the items of the set that they shift; `@1000` and a version (`-v2`) of a set are
+    other answers and labels of it.
+
+    >>> [items_of(one) for one in ("20news/typo/3", "tiny-imagenet-c-local/fog/3@1000", "hint3-curekart-v2")]
+    ['20news', 'tiny-imagenet', 'hint3-curekart']
+    >>> [items_of(one) for one in ("cifar10.1-v6", "imagenetv2-top-images", "ood16/colour/bw")]
+    ['cifar10.1', 'imagenetv2-top-images', 'ood16/colour/bw']
+    """
+    shift_of = tables.rows_of("datasets").set_index("dataset")["shift_of"].to_dict().get(dataset, "")
+    head, changed, _ = dataset.partition("/")
+    if changed and shift_of and (head == shift_of or head.endswith(("-c", "-c-local"))):
+        dataset = shift_of
+    return re.sub(r"-v\d+$", "", dataset.removesuffix("@1000"))
+
+
+def _labels_of(part: Answers, ids) -> np.ndarray:
+    row = pd.Index(part.item_id.astype(str), dtype=object).get_indexer(ids)
+    return part.classes["class_id"].to_numpy()[part.label[row]]
+
+
+def _beyond_chance(one, two) -> float:
+    """Agreement of two labellings beyond that by chance (Cohen's kappa); 0 where chance agrees always."""
+    names = np.union1d(one, two)
+    shares = [(labels[:, None] == names).mean(axis=0) for labels in (one, two)]
+    chance = float(shares[0] @ shares[1])
+    return 0.0 if chance == 1 else (float((one == two).mean()) - chance) / (1 - chance)
 
 
 def _unpaired(clean: Answers, other: Answers, columns, rng) -> dict:
@@ -219,21 +306,24 @@ def _unpaired(clean: Answers, other: Answers, columns, rng) -> dict:
     contrast = shift.shift_contrast(**counts, q=q, rng=rng)
     mirror = shift.mirror_contrast(**counts, q=q, rng=rng)
     drawn = shift.bootstrap_shift(**counts, q=q, rng=rng, draws=SHIFT_DRAWS, R=10)
-    return {
-        "overall_clean": kc.sum() / nc.sum(),
-        "overall_shift": ks.sum() / ns.sum(),
-        "classes": classes,
-        "q": q,
-        "naive": float(shift.naive_contrast(**counts, q=q).points[0]),
-        "contrast": float(contrast.points[0]),
-        "mirror": float(mirror.points[0]),
-        "r": float(shift.shift_level(**counts).corrected[0]),
-    } | _ends(contrast=drawn.contrast[:, 0], mirror=drawn.mirror[:, 0], r=drawn.corrected_r)
+    return (
+        {
+            "overall_clean": kc.sum() / nc.sum(),
+            "overall_shift": ks.sum() / ns.sum(),
+            "classes": classes,
+            "q": q,
+            "r": float(shift.shift_level(**counts).corrected[0]),
+        }
+        | _ends(r=drawn.corrected_r)
+        | _on_scales("naive", shift.naive_contrast(**counts, q=q))
+        | _on_scales("contrast", contrast, drawn.contrast)
+        | _on_scales("mirror", mirror, drawn.mirror)
+    )
 
 
 def _paired(clean: Answers, other: Answers, shared, rng) -> dict:
     """The same items, changed: weak classes are chosen and read on different ones of them."""
-    rows = [pd.Index(part.item_id, dtype=object).get_indexer(shared) for part in (clean, other)]
+    rows = [pd.Index(part.item_id.astype(str), dtype=object).get_indexer(shared) for part in (clean, other)]
     right = np.stack([part.right[row] for part, row in zip((clean, other), rows, strict=True)])
     label = clean.label[rows[0]]
     size = np.bincount(label, minlength=len(clean.classes))
@@ -244,16 +334,29 @@ def _paired(clean: Answers, other: Answers, shared, rng) -> dict:
     found = shift.paired_shift(right[:, kept], index, classes, q=q, rng=rng, draws=SHIFT_DRAWS, R=10)
     counts = split.class_counts(right[:, kept], index, classes)
     naive = shift.naive_contrast(kc=counts[0][0], nc=counts[1], ks=counts[0][1], ns=counts[1], q=q)
-    return {
-        "overall_clean": float(right[0].mean()),
-        "overall_shift": float(right[1].mean()),
-        "classes": classes,
-        "q": q,
-        "naive": float(naive.points[0]),
-        "contrast": float(found.contrast.points[0]),
-        "mirror": float(found.mirror.points[0]),
-        "r": float(found.corrected_r[0]),
-    } | _ends(contrast=found.contrast_draws[:, 0], mirror=found.mirror_draws[:, 0], r=found.corrected_r_draws)
+    return (
+        {
+            "overall_clean": float(right[0].mean()),
+            "overall_shift": float(right[1].mean()),
+            "classes": classes,
+            "q": q,
+            "r": float(found.corrected_r[0]),
+        }
+        | _ends(r=found.corrected_r_draws)
+        | _on_scales("naive", naive)
+        | _on_scales("contrast", found.contrast, found.contrast_draws)
+        | _on_scales("mirror", found.mirror, found.mirror_draws)
+    )
+
+
+def _on_scales(name: str, contrast, draws=None) -> dict[str, float]:
+    """A contrast on every scale, with the ends of its interval where there are draws (draws, scales)."""
+    found = {}
+    for i, suffix in enumerate(SCALES.values()):
+        found[name + suffix] = float(contrast[i][0])
+        if draws is not None:
+            found |= _ends(**{name + suffix: draws[:, i]})
+    return found
 
 
 def _ends(**draws) -> dict[str, float]:

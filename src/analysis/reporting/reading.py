@@ -11,6 +11,7 @@ import pandas as pd
 
 from .. import classes, paths, rows, tables
 from ..errors import InputError, IntegrityError, UsageError, some
+from ..measure.accuracy import wilson
 from ..sources.runs import space as label_space_of
 from . import diagnose
 from .forms import Raw
@@ -25,7 +26,8 @@ class Answers:
 
     `classes` has a row for every class that can be answered, with `class_id` (number or name) and `title`; `label` and
     `pred` (items,) are positions in it, `right` bool by the label set asked for. `dataset` is "own" where it is none of
-    this project's. `positional`: the rows had no ids. `notes` are for the reader of the report.
+    this project's. `positional`: `item_id` are only numbers of rows, for there were neither ids nor a table of the
+    items. `notes` are for the reader of the report.
     """
 
     where: str
@@ -39,6 +41,7 @@ class Answers:
     confidence: np.ndarray | None = None
     top5: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    positional: bool = False
 
     @property
     def known(self) -> bool:
@@ -132,6 +135,7 @@ def answers(
         confidence=raw.confidence,
         top5=None if topk is None or topk.shape[1] < 5 else (topk[:, :5] == label[:, None]).any(axis=1),
         notes=(*raw.notes, *kept, *_luck(label, pred)),
+        positional=not has_items and raw.item_id is None,
     )
     return _by_real(found) if labels == "real" else found
 
@@ -286,9 +290,13 @@ def _check_classes(raw: Raw, label: np.ndarray, pred: np.ndarray, topk, class_id
 
 
 def _luck(label: np.ndarray, pred: np.ndarray) -> tuple[str, ...]:
-    """A note where accuracy is no better than chance among 3 classes or more."""
+    """A note where accuracy is no better than chance among 2 classes or more."""
     present = len(np.unique(label))
-    if present < 3 or len(label) < 100 or (label == pred).mean() > 2 / present:
+    if present < 2 or len(label) < 100:
+        return ()
+    right, chance = int((label == pred).sum()), diagnose.chance(label, pred)
+    # Above chance by noise alone; among many classes also barely above it, as where most rows are misplaced.
+    if float(wilson(right, len(label))[0]) > chance and (chance > 0.1 or right > 2 * chance * len(label)):
         return ()
     tried = "off by one, classes sorted as text, other orders of the rows"
     return (f"Accuracy is no better than chance. None of the usual mix-ups fits ({tried}); check both orders.",)
@@ -417,6 +425,11 @@ def _own(raw: Raw) -> Answers:
     if parts[0].dtype.kind != parts[1].dtype.kind:
         kinds = ["numbers" if part.dtype.kind in "iu" else "text" for part in parts]
         raise InputError("labels", f"{raw.where}: labels are {kinds[0]} and predictions {kinds[1]}", "give both alike")
+    if parts[0].dtype.kind not in "iu" and not np.isin(parts[1], parts[0]).any():
+        first = f"first: {_short(parts[0][0])} and {_short(parts[1][0])}"
+        what = f"{raw.where}: no prediction is among the names of the labels ({first})"
+        alike = np.isin([_folded(one) for one in parts[1]], [_folded(one) for one in parts[0]]).any()
+        raise InputError("labels", what, "write both alike" + (": they differ in case or signs" if alike else ""))
     ids = np.unique(np.concatenate(parts)) if raw.names is None else np.arange(len(raw.names))
     if ids.dtype.kind == "i" and (ids.min() < 0 or ids.max() >= 1_000_000):
         what = f"{raw.where}: class numbers run from {ids.min()} to {ids.max()}"
@@ -439,7 +452,9 @@ def _own(raw: Raw) -> Answers:
     if topk is not None:
         suspects.append(diagnose.reversed_columns(label, topk))
     if suspect := max(filter(None, suspects), key=lambda one: one.after, default=None):
-        raise InputError("labels", f"{raw.where}: {suspect.text()}", suspect.remedy)
+        by_row = suspect is suspects[0] and raw.item_id is not None
+        remedy = "write each prediction and label beside the id of its own item" if by_row else suspect.remedy
+        raise InputError("labels", f"{raw.where}: {suspect.text()}", remedy)
     notes = _luck(label, pred)
     if len(np.unique(label)) == len(label) > 100:
         notes = (*notes, "As many classes as items: is label the column of the classes?")
@@ -455,6 +470,7 @@ def _own(raw: Raw) -> Answers:
         confidence=raw.confidence,
         top5=None if topk is None or topk.shape[1] < 5 else (topk[:, :5] == label[:, None]).any(axis=1),
         notes=(*raw.notes, *notes),
+        positional=raw.item_id is None,
     )
 
 

@@ -35,7 +35,8 @@ def show(report) -> None:
         _print(out, words.shift_table(report.shifts), "Under shift (contrast positive: weak classes lose more)")
         for clean, other, one, why in report.shifts:
             if not why:
-                out.print(escape(f"{clean} to {other}: {words.shift_reading(one)}"))
+                out.print(escape(f"{clean} to {other}: {words.shift_reading(one)} {one['note']}".rstrip()))
+    out.print(escape(words.CLOSING), style="dim")
 
 
 def _print(out, told: words.Told, title: str = "") -> None:
