@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help reproduce _reproduce figures lab predictions text test test-quick lint format bench data tables readme lock clean FORCE
+.PHONY: help reproduce _reproduce figures lab predictions text test test-quick test-faults lint format bench data tables readme lock clean FORCE
 
 PY := .venv/bin/python
 UV := $(PY) -m uv --quiet
@@ -129,6 +129,10 @@ test: | $(DEV) $(RAY) ## run all tests (installs torch: 5 GB)
 
 test-quick: | $(DEV) ## run the tests that need no torch
 	@$(PY) -m pytest -m "not inference"
+
+# FAULTS='E F2' takes some groups or rows, FAULTS=quick all but the heavy ones; LONG=1 kills and flips ten times as often.
+test-faults: | $(DEV) $(RAY) ## inject every fault of docs/faults.md, count what survives
+	@LONG=$(LONG) $(PY) tests/faults/run.py $(FAULTS)
 
 lint: | $(DEV) ## check style, formatting and that notebooks hold no output
 	@$(PY) -m ruff check .

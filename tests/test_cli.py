@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from analysis import paths
+from analysis import claims, paths
 
 
 def _run(*arguments, **environment):
@@ -35,6 +35,9 @@ def test_class_by_name_and_by_id_are_the_same():
         (["figures", "fig99"], 2, "fig01_class_curves"),
         (["nonsense"], 2, "nonsense"),
         (["figures", "--width", "wide"], 2, "wide"),
+        (["claims", "--why", "F9"], 2, "F1, F2r, F2o, F3L, F3D, F4-1, F4-2, F4-2o, C-i, C-ii"),
+        (["claims", "--why", "F1"], 2, "make reproduce"),
+        (["claims", "--dataset", "imagenet-val"], 2, "--why"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, code, words, tmp_path):
@@ -47,6 +50,20 @@ def test_a_mistake_is_one_line(arguments, code, words, tmp_path):
 def test_figures_before_any_run_say_what_to_do(tmp_path):
     done = _run("figures", ANALYSIS_FIGURES_DIR=str(tmp_path))
     assert done.returncode == 2 and "make reproduce" in done.stderr
+
+
+def test_why_prints_the_same_as_python_and_writes_nothing(tmp_path):
+    about = {"dataset": "imagenet-val", "labels": "original", "models": "four-families", "n_classes": 1000}
+    values = {"effect": 0.9, "ci_low": 0.85, "ci_high": 0.95, "null": 0.0, "naive": 0.6, "n_models": 4, "reason": "x"}
+    folder = tmp_path / "tables" / "claims"
+    claims.write("02", [claims.row("F2r", **about, **values, verdict="reproduced")], folder)
+    for more in ([], ["--dataset", "imagenet-val"]):
+        done = _run("claims", "--why", "F2r", *more, ANALYSIS_FIGURES_DIR=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert "wholly above" in done.stdout and "Rules: sha256" in done.stdout
+    done = _run("claims", "--why", "F2r", "--dataset", "nowhere", ANALYSIS_FIGURES_DIR=str(tmp_path))
+    assert done.returncode == 2 and "imagenet-val" in done.stderr
+    assert not (tmp_path / "tables" / "claims.csv").exists()
 
 
 def test_no_tables_no_traceback(tmp_path):

@@ -120,3 +120,17 @@ def test_a_bad_file_is_set_aside_as_it_was(tmp_path):
 def test_sha256_is_the_known_one(tmp_path):
     files.write_bytes(tmp_path / "abc", b"abc")
     assert files.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_of_two_files_set_aside_in_one_second_both_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.time, "strftime", lambda form: "20260101T000000")
+    for number in range(3):
+        files.write_text(tmp_path / "a.csv", str(number))
+        aside = files.set_aside(tmp_path / "a.csv")
+        assert aside.read_text(encoding="utf-8") == str(number)
+    assert sorted(path.name[6:] for path in tmp_path.iterdir()) == [
+        "bad-20260101T000000", "bad-20260101T000000-2", "bad-20260101T000000-3",
+    ]  # fmt: skip
+    with pytest.raises(FileNotFoundError):
+        files.set_aside(tmp_path / "a.csv")
+    assert len(list(tmp_path.iterdir())) == 3

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from .errors import IntegrityError, guarded
+from .errors import InputError, IntegrityError, guarded
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -185,6 +185,44 @@ def text(corpus, classifier, runs, first, shipped, severity, store_only, **optio
         click.echo(one.line())
 
 
+@cli.command(cls=_Lists)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--dataset", "-d", multiple=True, help="imagenet-val, ...; own; one a file. Default: by the item ids.")
+@click.option("--labels", type=click.Choice(["original", "real"]), default="original", show_default=True)
+@click.option("--name", help="Of the model; default: the name of the first file.")
+@click.option(
+    "--order",
+    type=click.Choice(["id", "text", "folder", "folder-text"]),
+    default="id",
+    show_default=True,
+    help="Of rows without item ids: by id, by id as text, class by class, or class numbers as text.",
+)
+@click.option("--allow-missing", is_flag=True, help="Take a file that lacks items of its data set.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of random splits and draws.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Default: build/report/NAME/.")
+def report(files, dataset, labels, name, order, allow_missing, seed, output):
+    """Look at your own predictions: FILE(s) of one model become tables, a summary here and an HTML page.
+
+    CSV, JSON or Parquet (item id, prediction; confidence, top 5, label if there), timm's results, NumPy arrays, a
+    folder of Hugging Face datasets. Several files: the same model on several data sets, the unshifted first.
+    """
+    from . import paths
+    from .reporting import report as run
+
+    made = run(
+        list(files),
+        dataset=dataset,
+        labels=labels,
+        name=name,
+        order=order,
+        allow_missing=allow_missing,
+        seed=seed,
+    )
+    made.show()
+    for path in made.write(output or paths.build() / "report" / made.name):
+        click.echo(paths.shown(path))
+
+
 @cli.command()
 @click.argument("name", required=False)
 @click.option("--style", type=click.Path(exists=True, path_type=Path), help="A journal's .mplstyle file.")
@@ -226,6 +264,23 @@ def bench(inference, text, quick):
     from .bench import main as run
 
     run()
+
+
+@cli.command()
+@click.option("--repair", is_flag=True, help="Make again what this machine can; damaged files are kept as .bad-<time>.")
+def verify(repair):
+    """Hold every file against what vouches for it: tables, own tables, stored predictions, figures, published files.
+
+    One line a finding; exit code 4 for a shipped or pinned file, 3 for one made on this machine.
+    """
+    from . import verify as checking
+
+    report = checking.verify(repair=repair)
+    for finding in report.findings:
+        click.echo(str(finding))
+    if report.code:
+        raise (IntegrityError if report.code == 4 else InputError)("verify", report.summary(), "see the lines above")
+    click.echo(report.summary())
 
 
 @cli.group()

@@ -99,6 +99,15 @@ def guarded(command: Callable[[], int | None]) -> int:
         return code
 
 
+def _of_the_machine(fault: BaseException | None) -> OSError | None:
+    """The fault of the machine behind an OSError: some libraries raise one without a number in its place."""
+    while fault is not None:
+        if isinstance(fault, OSError) and fault.errno in _MACHINE:
+            return fault
+        fault = fault.__cause__ or fault.__context__
+    return None
+
+
 def _verdict(fault: BaseException) -> tuple[int, str]:
     if isinstance(fault, KeyboardInterrupt):
         return 130, "interrupted"
@@ -107,8 +116,8 @@ def _verdict(fault: BaseException) -> tuple[int, str]:
         return 2, text if "\n" in text else str(UsageError("usage", text, "--help shows what there is"))
     if isinstance(fault, MemoryError):
         fault = ResourceError("memory", "not enough memory", "close other programs and run again")
-    elif isinstance(fault, OSError) and fault.errno in _MACHINE:
-        fault = ResourceError("system", f"{fault.filename or 'this machine'}: {fault.strerror}")
+    elif isinstance(fault, OSError) and (cause := _of_the_machine(fault)):
+        fault = ResourceError("system", f"{cause.filename or 'this machine'}: {cause.strerror}")
     if isinstance(fault, AnalysisError):
         return fault.code, str(fault)
     return 1, f"error[bug] {type(fault).__name__}; this is a bug: set ANALYSIS_DEBUG=1, run again, report the traceback"

@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import tempfile
@@ -108,12 +109,53 @@ def csv_rows(path) -> list[list[str]]:
     return rows
 
 
+def npy(path, *, mapped: bool = False):
+    """The array of a .npy file whose header is not believed: its shape is held against the file before any allocation.
+
+    Parameters
+    ----------
+    mapped : leave it on disk; else it is copied into memory
+
+    Raises
+    ------
+    ValueError : not a plain .npy array: objects (pickles, which are never opened), cut short, a header that lies.
+    """
+    import tokenize
+
+    import numpy as np
+
+    try:
+        with np.errstate(all="ignore"):  # a shape of 3 x 10^18 overflows on the way to its refusal
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("an archive")
+    except FileNotFoundError:
+        raise
+    except (ValueError, TypeError, EOFError, OSError, OverflowError, tokenize.TokenError, SyntaxError, MemoryError):
+        raise ValueError("not a plain .npy array") from None
+    return array if mapped else np.array(array)
+
+
 def set_aside(path) -> Path:
-    """Rename a bad file to `<name>.bad-<time>`, kept as evidence and never read again; gives the new path."""
+    """Rename a bad file to `<name>.bad-<time>`, kept as evidence and never read again; gives the new path.
+
+    No earlier one is lost: where two are set aside in one second, the second gets a number.
+    """
     path = Path(path)
-    aside = path.with_name(f"{path.name}.bad-{time.strftime('%Y%m%dT%H%M%S')}")
-    os.replace(path, aside)
-    return aside
+    stamp = f"{path.name}.bad-{time.strftime('%Y%m%dT%H%M%S')}"
+    for number in itertools.count(1):
+        aside = path.with_name(stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            # The name is taken before the file moves to it, so that two processes never choose the same one.
+            os.close(os.open(aside, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        try:
+            os.replace(path, aside)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+        return aside
 
 
 def sweep(folder, older_than: float = 3600.0) -> int:

@@ -8,7 +8,9 @@ them leaves tables that can be read: names of models and data sets first, then a
 class counts last. What has counts has all the rest; what a kill left half done, the next `add` of the same parts ends.
 """
 
+import os
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ import pandas as pd
 
 from . import files, paths, rows, sources, tables
 from . import models as known_models
-from .errors import InputError, IntegrityError, UsageError
+from .errors import InputError, IntegrityError, ResourceError, UsageError
 from .sources import runs
 
 PAIR = ["dataset", "model"]
@@ -154,15 +156,32 @@ def _real() -> rows.Real | None:
         return None
 
 
+LONGEST_WAIT = 600.0  # seconds that a writer waits for another
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One writer at a time: two that merge into one file would lose the rows of the first."""
+    """One writer at a time: two that merge into one file would lose the rows of the first.
+
+    The folder itself is locked: there is no file that somebody could delete, and the system lets go when a writer dies.
+    """
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a", encoding="utf-8") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    handle, end = os.open(folder, os.O_RDONLY), time.monotonic() + LONGEST_WAIT
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    what = f"{paths.shown(folder)}: another process has been writing it for {LONGEST_WAIT:.0f} s"
+                    raise ResourceError("lock", what, "wait for it or end it, then run again") from None
+                time.sleep(0.05)
         yield
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path, kind: str) -> pd.DataFrame | None:

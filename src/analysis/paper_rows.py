@@ -36,6 +36,7 @@ def printed() -> dict[tuple[str, str, str, str], tuple[str, str]]:
 def lines(name: str) -> list[list[str]]:
     """The rows of a file of `data/paper/` as text."""
     path = paths.data() / "paper" / f"{name}.csv"
+    tables.check_lock(path)
     try:
         return files.csv_rows(path)[1:]
     except (FileNotFoundError, ValueError) as fault:

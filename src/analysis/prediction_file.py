@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from . import seal
 from .errors import InputError
 
 VERSION = 1
@@ -37,10 +38,6 @@ _WRITING = {
     "use_dictionary": False,
     "column_encoding": {"item_id": "DELTA_BYTE_ARRAY", "confidence": "BYTE_STREAM_SPLIT"},
 }
-# How the footer of a Parquet file (Thrift, compact) holds this entry of its metadata: name, type, length 64, value.
-# The other entry is ASCII JSON, in which the control character cannot stand.
-_SEAL = b"analysis.sha256\x18@"
-_NO_SEAL = b"0" * 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,25 +131,17 @@ def encode(table: Table, about: dict) -> bytes:
     with pq.ParquetWriter(sink, arrow.schema, **_WRITING) as writer:
         writer.write_table(arrow)
         meta = canonical({"store": VERSION, **about}).decode()
-        writer.add_key_value_metadata({"analysis": meta, "analysis.sha256": _NO_SEAL.decode()})
-    content = sink.getvalue().to_pybytes()
-    head, tail = _around_seal(content)
-    return head + hashlib.sha256(head + _NO_SEAL + tail).hexdigest().encode() + tail
-
-
-def _around_seal(content: bytes) -> tuple[bytes, bytes]:
-    where = content.rfind(_SEAL)
-    if where < 0:
-        raise Damaged("not a table of this store, or cut short")
-    return content[: where + len(_SEAL)], content[where + len(_SEAL) + 64 :]
+        writer.add_key_value_metadata({"analysis": meta, seal.NAME: seal.BLANK.decode()})
+    return seal.stamped(sink.getvalue().to_pybytes())
 
 
 def decode(content: bytes, name: str, block: str | None) -> tuple[Table, dict]:
     """The table of a Parquet file that must be of this key and block, and its metadata; Damaged otherwise."""
-    head, tail = _around_seal(content)
-    # Before it is parsed: page checksums do not cover the footer, where a flipped bit can make the reader hang.
-    if hashlib.sha256(head + _NO_SEAL + tail).hexdigest().encode() != content[len(head) : len(head) + 64]:
-        raise Damaged("its sha256 is not the one inside it")
+    whole = seal.holds(content)
+    if not whole:
+        raise Damaged(
+            "not a table of this store, or cut short" if whole is None else "its sha256 is not the one inside"
+        )
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         meta = json.loads(file.metadata.metadata[b"analysis"])

@@ -308,10 +308,10 @@ def as_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def verify(*, folder=None) -> list[tuple[Path, str]]:
+def verify(*, folder=None, set_aside: bool = True) -> list[tuple[Path, str]]:
     """Hash and read every entry and part again; what is damaged is set aside. Gives (path, problem) for each.
 
-    Features that are gone are no damage: the predictions stay good without them.
+    Features that are gone are no damage: the predictions stay good without them. Without `set_aside` nothing changes.
     """
     problems = []
 
@@ -326,7 +326,8 @@ def verify(*, folder=None) -> list[tuple[Path, str]]:
         except Damaged as fault:
             problem = str(fault)
         problems.append((path, problem))
-        _set_aside(path, problem)
+        if set_aside:
+            _set_aside(path, problem)
 
     def entry(path: Path) -> tuple[Path, dict | None]:
         return path.with_suffix(".safetensors"), _entry(path, table=True).safetensors

@@ -1,15 +1,17 @@
 """The tables: columns, types, checks at the door, reading and writing.
 
 Every table has one declaration here. It is checked when written and again when read: columns and types field by
-field, keys unique, `0 <= correct <= n`. Shipped files are held against the sha256 of `PROVENANCE.json` and Parquet
-files carry page checksums, so a damaged byte is an error and never a number. Two writes of the same rows give the same
-bytes.
+field, keys unique, `0 <= correct <= n`. Shipped files are held against the sha256 of `PROVENANCE.json` (those kept by
+hand: of `SHA256SUMS`) and Parquet files carry page checksums, so a damaged byte is an error and never a number. Two
+writes of the same rows give the same bytes.
 
-What a user predicted on their own machine lies in `data/own/` in the same forms; readers take both.
+What a user predicted on their own machine lies in `data/own/` in the same forms, each Parquet file with its own sha256
+inside (`seal`); readers take both.
 """
 
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import files, paths
-from .errors import InputError, IntegrityError, some
+from . import files, paths, seal
+from .errors import InputError, IntegrityError, ResourceError, some
 
 VERSION = 1
+ROW_GROUP = 1 << 16
+HAND_KEPT = "SHA256SUMS"  # of the files of `data/` that no command makes, in the form that `sha256sum -c` reads
 _READ: set[Path] = set()
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -67,6 +71,7 @@ KEYS = {
     "datasets": ["dataset"],
     "sources": ["name"],
     "crs": ["model", "class_id"],
+    "frequency": ["pretraining", "class_id"],
     "published": ["model", "dataset", "labels", "statistic", "source"],
 }
 CSV = {
@@ -95,6 +100,7 @@ CSV = {
         "note": str,
     },
     "crs": {"model": str, "class_id": int, "top5": float, "crs": float},
+    "frequency": {"pretraining": str, "class_id": int, "captions": int, "images": int, "both": int},
     "sources": {"name": str, "url": str, "sha256": str, "bytes": int, "licence": str, "used_by": str},
     "published": {"model": str, "dataset": str, "labels": str, "statistic": str, "value": float, "source": str},
 }
@@ -296,7 +302,7 @@ def read_csv(name: str, path=None) -> pd.DataFrame:
     path = Path(path) if path else paths.data() / f"{name}.csv"
     columns = CSV[name]
     _READ.add(path)
-    _check_lock(path)
+    check_lock(path)
     try:
         header, *rows = files.csv_rows(path)
     except FileNotFoundError:
@@ -360,26 +366,43 @@ def made(path) -> dict:
 def _write(frame: pd.DataFrame, schema: pa.Schema, kind: str, path, metadata: dict | None = None) -> None:
     frame = frame.sort_values(KEYS[kind], kind="stable").reset_index(drop=True)
     _check(frame, kind, Path(path))
-    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    try:
+        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    except pa.ArrowException:
+        raise _fault(Path(path), "a value does not fit the type of its column") from None
     about = {"analysis": json.dumps({"table": kind, "version": VERSION})}
     table = table.replace_schema_metadata(about | (metadata or {}))
+    options = {"compression": "zstd", "write_page_checksum": True}
     with files.atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=1 << 16, write_page_checksum=True)
+        if not _is_own(path):  # a shipped table has its digest in PROVENANCE.json
+            pq.write_table(table, temporary, row_group_size=ROW_GROUP, **options)
+            return
+        with pq.ParquetWriter(temporary, table.schema, **options) as writer:
+            writer.write_table(table, row_group_size=ROW_GROUP)
+            writer.add_key_value_metadata({seal.NAME: seal.BLANK.decode()})
+        temporary.write_bytes(seal.stamped(temporary.read_bytes()))
 
 
 def _read_parquet(path: Path, kind: str, filters=None, *, lock: bool = True, columns=None) -> pa.Table:
     _READ.add(path)
     if lock:
-        _check_lock(path)
+        check_lock(path)
     try:
+        if _is_own(path) and seal.holds(path.read_bytes()) is False:
+            raise _fault(path, "damaged: its sha256 is not the one inside")
         handle = pq.ParquetFile(path, page_checksum_verification=True)
         meta = json.loads(handle.schema_arrow.metadata[b"analysis"])
+        holds, version = str(meta["table"]), int(meta["version"])
     except FileNotFoundError:
         raise _fault(path, "missing") from None
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+        if getattr(fault, "errno", None):  # a file that cannot be opened is not damaged
+            what = f"{paths.shown(path)}: {os.strerror(fault.errno)}"
+            raise ResourceError("table", what, "check its owner and the disk") from None
         raise _fault(path, "damaged or not a table of this project") from None
-    if meta.get("table") != kind or meta.get("version", 0) > VERSION:
-        raise _fault(path, f"holds {meta.get('table')} version {meta.get('version')}, expected {kind} {VERSION}")
+    if holds != kind or version > VERSION:
+        found = holds if holds in KEYS else "something else"
+        raise _fault(path, f"holds {found} version {version}, expected {kind} {VERSION}")
     schema = handle.schema_arrow
     declared = {
         "class_counts": COUNTS,
@@ -402,34 +425,53 @@ def _read_parquet(path: Path, kind: str, filters=None, *, lock: bool = True, col
 _hashed: dict[Path, tuple] = {}
 
 
+def hand_kept(text: str) -> dict[str, str]:
+    """File -> sha256, from the lines of `SHA256SUMS`.
+
+    Raises
+    ------
+    ValueError : a line of another form, or a file twice.
+
+    >>> hand_kept("0" * 64 + "  sources.csv\\n") == {"sources.csv": "0" * 64}
+    True
+    """
+    rows = re.findall("^([0-9a-f]{64})  (.+)$", text, flags=re.MULTILINE)
+    found = {name: digest for digest, name in rows}
+    if len(found) != len(text.splitlines()):
+        raise ValueError("a line is not a sha256, two spaces and a file, or a file is listed twice")
+    return found
+
+
 def _locked() -> dict:
-    """What `PROVENANCE.json` lists; nothing where it cannot be read, which `_check_lock` then reports."""
+    """What `PROVENANCE.json` lists; nothing where it cannot be read, which `check_lock` then reports."""
     try:
         return json.loads((paths.data() / "PROVENANCE.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _check_lock(path: Path) -> None:
-    """A file that `PROVENANCE.json` of its folder lists has the sha256 that stands there.
+def check_lock(path: Path) -> None:
+    """A file of the shipped tables has the sha256 that `PROVENANCE.json` or, kept by hand, `SHA256SUMS` gives it.
 
     Page checksums cover the pages of a Parquet file but not its footer, where one flipped bit can rename a column,
     hide rows from a filter or make the reader hang: so the whole file is hashed before it is parsed, once a process.
     """
     path = path.resolve()
     root, own = paths.data().resolve(), path.is_relative_to(paths.own().resolve())
-    # Tables of one's own have no lock, nor has the list of sources, which is the lock of the published files.
-    if own or not path.is_relative_to(root) or not path.is_file() or path.name == "sources.csv":
+    if own or not path.is_relative_to(root) or not path.is_file():
         return
-    lock = root / "PROVENANCE.json"
+    name = path.relative_to(root).as_posix()
+    by_hand = name == "sources.csv" or name.startswith("paper/")
+    lock = root / (HAND_KEPT if by_hand else "PROVENANCE.json")
     if not lock.exists() and root != (paths.ROOT / "data").resolve():
         return  # a folder of tables that somebody made, not the shipped one
     try:
-        digest = json.loads(lock.read_text(encoding="utf-8"))["files"][path.relative_to(root).as_posix()]["sha256"]
+        text = lock.read_text(encoding="utf-8")
+        digest = hand_kept(text)[name] if by_hand else json.loads(text)["files"][name]["sha256"]
     except OSError:
         raise _fault(lock, "missing or not readable") from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise _fault(lock, f"does not list {path.relative_to(root).as_posix()}") from None
+        raise _fault(lock, f"does not list {name}") from None
     status = path.stat()
     stamp = (digest, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     if _hashed.get(path) != stamp:
@@ -451,6 +493,7 @@ def _both(kind: str, models, **equal) -> pd.DataFrame:
     for path in found:
         frame = _plain(_read_parquet(path, kind, filters).to_pandas())
         _check(frame, kind, path)
+        _check_classes(frame, path)
         frames.append(frame)
     if len(frames) == 1:
         return frames[0]
@@ -466,6 +509,7 @@ def _both(kind: str, models, **equal) -> pd.DataFrame:
 def _read_correct(path: Path, dataset: str) -> pd.DataFrame:
     frame = _plain(_read_parquet(path, "correct", [("dataset", "=", dataset)]).to_pandas())
     _check(frame, "correct", path)
+    _check_classes(frame, path)
     # A family's table has a column for every model of any of its data sets.
     frame = frame.drop(columns=[name for name in frame.columns[len(CORRECT) :] if frame[name].isna().all()])
     return frame.drop(columns="dataset").set_index("item_id")
@@ -521,6 +565,23 @@ def _check(frame: pd.DataFrame, kind: str, path: Path) -> None:
         raise _fault(path, "a confusion has no count, or label equals prediction")
 
 
+def _check_classes(frame: pd.DataFrame, path: Path) -> None:
+    """Class ids of a table of one's own are those of the label space of their data set, where the tables know it."""
+    if not _is_own(path):  # the shipped ones are derived from checked files, and locked
+        return
+    about = paths.data() / "datasets.csv", paths.data() / "classes.csv"
+    if not len(frame) or not all(each.is_file() for each in about):
+        return
+    spaces = rows_of("datasets").set_index("dataset")["label_space"].to_dict()
+    classes = read_csv("classes").groupby("label_space")["class_id"].agg(set).to_dict()
+    for dataset, rows in frame.groupby("dataset"):
+        known = classes.get(spaces.get(dataset, ""))
+        for column in {"class_id", "label", "pred"} & set(rows) if known else ():
+            strange = set(rows[column].unique()) - known - ({-1} if column == "label" else set())
+            if strange:
+                raise _fault(path, f"{dataset}: {column} {min(strange)} is no class of {spaces[dataset]}")
+
+
 def _check_keys(frame: pd.DataFrame, key: list[str], path: Path) -> None:
     if frame[key].isna().any(axis=None):
         raise _fault(path, f"{' or '.join(key)} is missing in a row")
@@ -552,11 +613,14 @@ def _positions(have: tuple, wanted, dataset: str) -> list[int]:
     return [where[model] for model in wanted]
 
 
+def _is_own(path) -> bool:
+    return Path(path).is_relative_to(paths.own())
+
+
 def _fault(path: Path, what: str):
-    if Path(path).is_relative_to(paths.own()):
+    if _is_own(path):
         return InputError("table", f"{paths.shown(path)}: {what}", "make it again with analysis predict")
-    return IntegrityError(
-        "table",
-        f"{paths.shown(path)}: {what}",
-        "restore it (git checkout data, or the archive again), or make data tables",
-    )
+    remedy = "restore it (git checkout data, or the archive again), or make data tables"
+    if Path(path).name in (HAND_KEPT, "sources.csv") or Path(path).parent.name == "paper":
+        remedy = f"restore it from git; changed on purpose: sha256sum it into data/{HAND_KEPT}"
+    return IntegrityError("table", f"{paths.shown(path)}: {what}", remedy)

@@ -64,7 +64,9 @@ def readings(found: Findings) -> str:
     def draw(figure):
         axes = figure.subplots()
         for place, row in enumerate(rows.itertuples()):
-            axes.plot([row.null_low, row.null_high], [place] * 2, color=NULL, linewidth=7, solid_capstyle="butt")
+            # Behind the reading that it belongs to: the others are free of noise, and this is noise alone.
+            null = [row.null_low, row.null_high]
+            axes.plot(null, [place - 0.24] * 2, color=NULL, linewidth=6, solid_capstyle="butt")
             axes.plot(row.read_off, place - 0.24, "o", color=REST, markerfacecolor="white", markersize=4.5)
             axes.hlines(place, row.estimate_low, row.estimate_high, color=WEAK, linewidth=1.2)
             axes.plot(row.estimate, place, "D", color=WEAK, markersize=4)
@@ -81,7 +83,7 @@ def readings(found: Findings) -> str:
                 Line2D([], [], color=REST, marker="o", markerfacecolor="white", linestyle="none", label="read off"),
                 Line2D([], [], color=WEAK, marker="D", linewidth=1.2, label="estimate, 95 %"),
                 Line2D([], [], color=STRONG, marker="s", linewidth=1, label="cross-fitted, 95 %"),
-                Patch(color=NULL, linewidth=0, label="all equally hard"),
+                Patch(color=NULL, linewidth=0, label="read off if all were equally hard"),
             ],
         )
 

@@ -235,8 +235,9 @@ def _download_once(source: Source, stop: threading.Event, active: set) -> None:
             raise _Again(again) from fault
         if received != source.bytes or files.sha256(temporary) != source.sha256:
             raise IntegrityError("hash", f"{host} sent {_describe(start, received, source)} ({source.name})")
-        if target.exists():
-            files.set_aside(target)
+        with contextlib.suppress(FileNotFoundError):  # another process may fetch the same file, and be done with it
+            if target.exists() and _fault_of(target, source):
+                files.set_aside(target)
 
 
 def _check_status(response: requests.Response, host: str, source: Source) -> None:

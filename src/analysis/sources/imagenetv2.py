@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 
+from .. import files
 from ..errors import IntegrityError
 from . import Items, Predictions, check, checked, fetch
 
@@ -62,9 +63,9 @@ def read() -> Iterator[Predictions]:
 def load_npy(name: str) -> np.ndarray:
     """An integer array from a pinned .npy file; pickled content is refused."""
     try:
-        array = np.load(fetch.locate(name), allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        raise IntegrityError("array", f"{name}: not a plain .npy array") from None
+        array = files.npy(fetch.locate(name))
+    except ValueError as fault:
+        raise IntegrityError("array", f"{name}: {fault}") from None
     if array.dtype.kind not in "iu":
         raise IntegrityError("dtype", f"{name}: type {array.dtype}, expected integers")
     return array

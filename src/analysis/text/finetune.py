@@ -81,7 +81,7 @@ class Tuned:
 
         ids = embed.token_ids(self.tokenizer, texts, self.max_length)
         found = np.empty((len(ids), self.model.config.num_labels), dtype=np.float32)
-        with torch.inference_mode(), _threads(self.device):
+        with torch.inference_mode(), devices.one_thread(self.device):
             for rows in embed.plan([len(one) for one in ids]):
                 batch = embed.pad([ids[row] for row in rows], self.tokenizer.pad_token_id or 0)
                 batch = {key: value.to(self.device) for key, value in batch.items()}
@@ -127,7 +127,7 @@ def tune(
         devices.keep_memory()
     labels = np.asarray(labels, dtype=np.int64)
     learn, check = train_test_split(np.arange(len(texts)), test_size=using.validation, random_state=seed)
-    with _random_states(), _threads(device):
+    with _random_states(), devices.one_thread(device):
         set_seed(seed)  # before the head is made
         model, tokenizer = embed.load(folder, n_classes=n_classes)
         ids = embed.token_ids(tokenizer, texts, using.max_length)
@@ -226,20 +226,6 @@ def _train(model, tokenizer, learn, check, *, scratch, seed, using: Settings, de
 
 def _not_finite(what: str) -> InputError:
     return InputError("loss", f"fine-tuning failed: {what} not a number", "use a smaller learning rate, or fp32")
-
-
-@contextmanager
-def _threads(device: str) -> Iterator[None]:
-    """One thread on a CPU: sums come in one order, so a run gives the same numbers on any number of cores."""
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        if device == "cpu":
-            devices.single_threaded(1)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -155,6 +155,20 @@ def single_threaded(threads: int) -> None:
 
 
 @contextmanager
+def one_thread(device: str) -> Iterator[None]:
+    """One thread on a CPU: sums come in one order, so a run gives the same numbers on any number of cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        if device == "cpu":
+            single_threaded(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def no_collection() -> Iterator[None]:
     """No garbage collection meanwhile: importing torch and timm makes a million objects, none of them garbage."""
     running = gc.isenabled()

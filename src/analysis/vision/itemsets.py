@@ -153,9 +153,9 @@ def _identity(path: Path) -> tuple[int, ...]:
 @lru_cache(maxsize=4)
 def _array(path: Path, _identity: tuple) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError):
-        raise InputError("array", f"{paths.shown(path)}: not a plain .npy array") from None
+        return files.npy(path, mapped=True)
+    except ValueError as fault:
+        raise InputError("array", f"{paths.shown(path)}: {fault}") from None
 
 
 @lru_cache(maxsize=4)

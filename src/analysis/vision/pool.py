@@ -57,8 +57,8 @@ def run(
     Finished blocks are in the store in every case, Ctrl-C included.
     """
     if jobs == 0:
-        ticker = _Here(progress)
-        return engine.run_blocks(works, engine.Nets(options[0]), options[0], ticker)
+        with devices.one_thread(options[0].device):  # as each shard has
+            return engine.run_blocks(works, engine.Nets(options[0]), options[0], _Here(progress))
     outcome = engine.Outcome()
     if options[0].device == "cpu":
         calls = (([work], options[0]) for work in works)
