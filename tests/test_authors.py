@@ -174,7 +174,7 @@ def test_hint3_counts_only_queries_of_an_intent():
         for suffix, outside in (("", v1), ("-v2", v2)):
             dataset = f"hint3-{bot}{suffix}"
             counts = tables.counts(dataset)
-            assert SYSTEMS == [model for model in counts.models if not model.startswith("text/")]
+            assert [model for model in counts.models if not model.startswith("text/")] == SYSTEMS
             assert (counts.n.sum(axis=1) == hint3.N_QUERIES[bot] - outside).all()
             assert counts.class_id.tolist() == list(range(hint3.N_CLASSES[bot])) == classes.ids(f"hint3-{bot}").tolist()
             wrong = tables.read_confusions(dataset=dataset)
