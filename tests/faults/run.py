@@ -59,6 +59,7 @@ def main(asked) -> int:
     rows = [row for row in rows if not asked or row.id in asked or row.id[0] in asked]
     chosen = Chosen(rows, runpy.run_path(str(HERE / "conftest.py"))["fits"])
     os.chdir(HERE.parents[1])
+    os.environ["FAULTS_RUN"] = "1"
     nodes = sorted({test.partition("[")[0] for row in rows for test in row.tests})
     code = pytest.main(["-q", *nodes, str(HERE / "test_faults.py")], plugins=[chosen])
     ended = {

@@ -108,7 +108,7 @@ def killed(script, folder, kills):
 
 
 def test_a_killed_writer_of_tables_leaves_old_or_new(tmp_path, times):
-    found, said = killed(TABLES, tmp_path, KILLS * times)
+    found, said = killed(TABLES, tmp_path, int(KILLS * times))
     assert (found["torn"], found["lost"], said) == (0, 0, "")
     assert found["left"] > 0 and found["writes"] > 0, "kills fall into writes, and some writes end"
     # What kills leave is swept once it is old.
@@ -120,7 +120,7 @@ def test_a_killed_writer_of_tables_leaves_old_or_new(tmp_path, times):
 
 
 def test_a_killed_writer_of_figures_leaves_old_or_new(tmp_path, times):
-    found, said = killed(FIGURES, tmp_path, KILLS * times)
+    found, said = killed(FIGURES, tmp_path, int(KILLS * times))
     assert (found["torn"], found["lost"], said) == (0, 0, "")
     assert found["left"] > 0 and found["writes"] > 0
 

@@ -255,7 +255,7 @@ print(forks(work, 4))
 
 
 def test_processes_that_add_own_rows_lose_none(data, times):
-    rounds = 4 * times
+    rounds = int(4 * times)
     assert python(LOCKED, rounds).stdout.strip() == "[0, 0, 0, 0]"
     expected = sorted(f"local/{number}-{again}" for number in range(4) for again in range(rounds))
     frame = tables._read_parquet(paths.own() / "class_counts.parquet", "class_counts").to_pandas()
