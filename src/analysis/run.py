@@ -119,7 +119,7 @@ def _execute(notebook: Path, copy: Path, run_id: str) -> bool:
             on_cell_start=progress,
         )
     except papermill.PapermillExecutionError:
-        pass  # the failed cell stands in the copy, where `_check_cells` finds it
+        return False  # the failed cell stands in the copy, where `_check_cells` finds it
     except (DeadKernelError, RuntimeError):  # RuntimeError: it died, or did not answer, before the first cell
         return True
     return False

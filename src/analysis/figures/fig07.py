@@ -210,7 +210,8 @@ def draw_fig07_regressions(table, figure):
         style.rows_upward(axes, names)
         axes.set_ylim(len(table) - 0.4, -0.65)
         style.percent(axes.xaxis)
-    levels.set(xlabel="Accuracy of the group (%)", xlim=(0.3, 0.9))
+    levels.set_xlabel("Accuracy of the group (%)")
+    levels.margins(x=0.12)
     losses.set_xlabel("Loss of the weak less the rest (points)")
     losses.set_title("← weak lose less      weak lose more →", fontsize=SMALL, loc="center")
     ends = [

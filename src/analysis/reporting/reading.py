@@ -123,7 +123,14 @@ def answers(
     else:
         item_id, kept = _own_ids(raw), ()
     _check_classes(raw, label, pred, topk, listing["class_id"].to_numpy())
-    found = Answers(
+    notes = (*kept, *_luck(label, pred))
+    positional = not has_items and raw.item_id is None
+    found = _answers(raw, dataset, labels, listing, item_id, label, pred, topk, notes=notes, positional=positional)
+    return _by_real(found) if labels == "real" else found
+
+
+def _answers(raw: Raw, dataset, labels, listing, item_id, label, pred, topk, *, notes, positional: bool) -> Answers:
+    return Answers(
         where=raw.where,
         dataset=dataset,
         labels=labels,
@@ -134,10 +141,9 @@ def answers(
         right=label == pred,
         confidence=raw.confidence,
         top5=None if topk is None or topk.shape[1] < 5 else (topk[:, :5] == label[:, None]).any(axis=1),
-        notes=(*raw.notes, *kept, *_luck(label, pred)),
-        positional=not has_items and raw.item_id is None,
+        notes=(*raw.notes, *notes),
+        positional=positional,
     )
-    return _by_real(found) if labels == "real" else found
 
 
 def recognised(raw: Raw) -> str:
@@ -458,20 +464,8 @@ def _own(raw: Raw) -> Answers:
     notes = _luck(label, pred)
     if len(np.unique(label)) == len(label) > 100:
         notes = (*notes, "As many classes as items: is label the column of the classes?")
-    return Answers(
-        where=raw.where,
-        dataset=OWN,
-        labels="original",
-        item_id=_own_ids(raw),
-        classes=listing,
-        label=label,
-        pred=pred,
-        right=label == pred,
-        confidence=raw.confidence,
-        top5=None if topk is None or topk.shape[1] < 5 else (topk[:, :5] == label[:, None]).any(axis=1),
-        notes=(*raw.notes, *notes),
-        positional=raw.item_id is None,
-    )
+    ids = _own_ids(raw)
+    return _answers(raw, OWN, "original", listing, ids, label, pred, topk, notes=notes, positional=raw.item_id is None)
 
 
 def _numbered(values: np.ndarray, numbers: dict[str, int], where: str) -> np.ndarray:
