@@ -139,8 +139,8 @@ def levels(found: list[Noisy], measured: list[shift.Paired]) -> pd.DataFrame:
     """Clean-noisy correlation of class accuracies, shared noise taken off: mean over conditions, and by severity."""
     rows = []
     for one, paired in zip(found, measured, strict=True):
-        low, high = np.nanquantile(paired.corrected_r_draws, [0.025, 0.975])
-        row = {"dataset": one.corpus, "representation": one.label, "r": np.nanmean(paired.corrected_r)}
+        low, high = shifted.interval(paired.corrected_r, paired.corrected_r_draws)
+        row = {"dataset": one.corpus, "representation": one.label, "r": np.mean(paired.corrected_r)}
         by = one.conditions.iloc[read(one)].assign(r=paired.corrected_r).groupby("severity")["r"].mean()
         rows.append(row | {"low": low, "high": high} | {f"severity {at}": value for at, value in by.items()})
     return pd.DataFrame(rows)
@@ -157,7 +157,7 @@ def claim_rows(found: list[Noisy], measured: list[shift.Paired]) -> list[dict]:
         about |= {"n_classes": one.names.size, "n_models": 1}
         used = f"{len(read(one))} of {len(one.conditions)} conditions, shared noise taken off"
         draws = paired.corrected_r_draws
-        ends = tuple(np.nanquantile(draws, [0.025, 0.975]))
+        ends = shifted.interval(paired.corrected_r, draws)
         verdict, reason = shifted.judged("F3L", ends, draws, n_classes=one.names.size)
         values = {"effect": np.mean(paired.corrected_r), "ci_low": ends[0], "ci_high": ends[1], "null": 0.0}
         raw, naive = _naive(one)
@@ -166,11 +166,10 @@ def claim_rows(found: list[Noisy], measured: list[shift.Paired]) -> list[dict]:
         rows.append(claims.row("F3L", **about, **values, verdict=verdict, reason=text))
         for place, scale in enumerate(SCALES):
             draws = paired.contrast_draws[:, place]
-            ends, ends2 = (
-                np.nanquantile(x[:, place], [0.025, 0.975]) for x in (paired.contrast_draws, paired.mirror_draws)
-            )
+            ends = shifted.interval(paired.contrast[place], draws)
+            ends2 = shifted.interval(paired.mirror[place], paired.mirror_draws[:, place])
             effect, mirror = np.mean(paired.contrast[place]), np.mean(paired.mirror[place])
-            verdict, reason = shifted.judged("F3D", tuple(ends), draws, n_classes=one.names.size, scale=scale)
+            verdict, reason = shifted.judged("F3D", ends, draws, n_classes=one.names.size, scale=scale)
             if verdict == "reproduced" and np.sign(mirror) != np.sign(effect):
                 verdict, reason = "cannot tell", "the mirror selection has the other sign"
             text = f"mirror (weak on noisy data) {mirror:+.3f} [{ends2[0]:+.3f}, {ends2[1]:+.3f}]"

@@ -128,7 +128,7 @@ def level_table(found: list[Shifted]) -> pd.DataFrame:
     """Clean-shift correlation of class accuracies by shift, mean over networks, with interval (G)."""
     rows = []
     for one in found:
-        low, high = level_interval(one.level.corrected, one.draws.corrected_r)
+        low, high = interval(one.level.corrected, one.draws.corrected_r)
         row = {"shift": one.about.title, "models_set": one.about.models, "raw_r": one.level.raw.mean()}
         row |= {
             "ceiling": one.level.ceiling.mean(),
@@ -228,7 +228,7 @@ def claim_rows(found: list[Shifted]) -> list[dict]:
         about = {"dataset": one.about.shifted, "labels": "original", "models": one.about.models}
         about |= {"n_classes": total, "n_models": one.about.n_models or len(set(one.models))}
         level = one.level
-        low, high = level_interval(level.corrected, one.draws.corrected_r)
+        low, high = interval(level.corrected, one.draws.corrected_r)
         verdict, reason = judged("F3L", (low, high), one.draws.corrected_r, n_classes=total)
         defined, asked = level.corrected[~np.isnan(level.corrected)], len(level.corrected)
         text = [
@@ -278,16 +278,16 @@ def judged(claim: str, ends: tuple, draws: np.ndarray, **about) -> tuple[str, st
     return verdict, reason
 
 
-def level_interval(corrected: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of the draws of the mean correlation (G); NaN where an interval would describe a selection.
+def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+    """The central 95 % of the draws of a mean (G); NaN where an interval would describe a selection.
 
-    That is where the correlation of a network is undefined, `corrected` (networks,), so that their mean is, or that of
+    That is where one of `values`, (networks,) or (conditions,), is undefined, so that their mean is, or the mean of
     more than a twentieth of the `draws` (draws,).
 
-    >>> level_interval(np.array([0.9]), np.arange(41)), level_interval(np.array([np.nan]), np.ones(9))
+    >>> interval(np.array([0.9]), np.arange(41)), interval(np.array([np.nan]), np.ones(9))
     ((1.0, 39.0), (nan, nan))
     """
-    if np.isnan(corrected).any() or np.isnan(draws).mean() > UNDEFINED:
+    if np.isnan(values).any() or np.isnan(draws).mean() > UNDEFINED:
         return np.nan, np.nan
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)
