@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ResourceError, UsageError
+from .deferred import defer_compiler
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 PROCESS_BYTES = 700 << 20  # Python, torch and buffers of a process before its first model
@@ -169,8 +170,10 @@ def one_thread(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
-    """No garbage collection meanwhile: importing torch and timm makes a million objects, none of them garbage."""
+def light_imports() -> Iterator[None]:
+    """Import torch and timm without their compiler, and without garbage collection: of a million objects that they
+    make none is garbage."""
+    defer_compiler()
     running = gc.isenabled()
     gc.disable()
     try:

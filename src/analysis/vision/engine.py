@@ -26,7 +26,7 @@ from .prepare import BadImage, Geometry
 
 BLOCK = 256  # items; a multiple of every sensible batch
 CPU_CHUNK = 16  # images that pass through a network at once on a CPU: larger activations leave its cache
-CODE = "2"  # the engine's own version in every key: another number makes all predictions again
+CODE = "3"  # the engine's own version in every key: another number makes all predictions again
 LOCAL_BASE = {"imagenet-c-local": Geometry(256, 224, "bilinear")}  # as ImageNet-C was made; Tiny stays at 64 px
 
 
@@ -228,10 +228,13 @@ class Nets:
 def _load(name: str, options: Options):
     import torch
 
-    from . import fold, zoo
+    from . import fold, fuse, zoo
 
     model = zoo.load(name)
-    model = replace(model, module=fold.folded(model.module, model.geometry.crop))
+    module = fold.folded(model.module, model.geometry.crop)
+    if options.device == "cpu" and fuse.possible(options.precision):
+        module = fuse.fused(module, model.geometry.crop)
+    model = replace(model, module=module)
     model.module.to(device=options.device, dtype=_dtype(options.precision), memory_format=torch.channels_last)
     return model
 

@@ -33,7 +33,7 @@ def prepare(models: Iterable[str]) -> None:
     from multiprocessing import forkserver
 
     libraries = {_LIBRARIES.get(name.split("/")[0], "timm") for name in models}
-    ours = [f"{__package__}.{name}" for name in ("fold", "pool")]
+    ours = [f"{__package__}.{name}" for name in ("fold", "fuse", "pool")]
     multiprocessing.set_forkserver_preload([f"{__package__}.preload", *sorted(libraries), *ours])
     with _no_interrupt():
         forkserver.ensure_running()

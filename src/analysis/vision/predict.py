@@ -130,7 +130,7 @@ def predict(
     folder = Path(folder) if folder else None
     options = engine.Options(device, precision, batch, decoder, resize, features, seed, folder)
     sources = open_sources(datasets, images, per_class=per_class, allow_missing=allow_missing)
-    with devices.no_collection():
+    with devices.light_imports():
         plan = make_plan(names, sources, options)
     outcome = _compute(plan, jobs, workers) if plan.missing() else engine.Outcome()
     spoilt = _publish(plan, outcome, allow_bad)
@@ -440,4 +440,4 @@ def _check_options(*, decoder, resize, per_class, allow_bad, jobs, batch) -> Non
         ("batch", batch, 1),
     ):
         if value is not None and value < least:
-            raise UsageError(name, f"{value} is below {least}")
+            raise UsageError(name, f"{value} is below {least}", f"give {least} or more")

@@ -1,0 +1,112 @@
+"""Fusing activations into convolutions changes no answer, and leaves alone what it must not touch."""
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from analysis.vision import fold, fuse, zoo  # noqa: E402
+
+pytestmark = [
+    pytest.mark.inference,
+    pytest.mark.skipif(not fuse.possible("fp32"), reason="this processor's torch has no oneDNN"),
+]
+
+
+def _kinds(module):
+    return [type(part).__name__ for part in module.modules()]
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("mobilenetv3_small_050", 40), ("lcnet_050", 30), ("regnety_002", 50), ("efficientnet_b0", 60),
+     ("convnext_atto", 12), ("tf_efficientnet_lite0", 28)],
+)  # fmt: skip
+def test_the_answers_stay(name, least):
+    module = fold.folded(zoo.load(f"timm-random/{name}").module, (224, 224)).to(memory_format=torch.channels_last)
+    x = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(2)).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        before, features = zoo.forward(module, x, True)
+        quick = fuse.fused(copy.deepcopy(module), (224, 224))
+        after, theirs = zoo.forward(quick, x, True)
+    assert _kinds(quick).count("FusedConvolution") >= least
+    assert torch.allclose(after, before, rtol=1e-4, atol=float(before.abs().max()) * 1e-5)
+    assert torch.allclose(theirs, features, rtol=1e-4, atol=float(features.abs().max()) * 1e-5)
+
+
+@pytest.mark.parametrize("kind", fuse._POST_OPS)
+def test_every_activation_is_the_one_of_torch(kind):
+    activation = getattr(nn, kind)()
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, stride=2), activation, nn.Flatten()).eval()
+    x = 4 * torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = net(x)
+        quick = fuse.fused(net, (16, 16))
+        assert _kinds(quick)[1:] == ["FusedConvolution", "Identity", "Flatten"]
+        assert torch.allclose(quick(x), before, rtol=1e-5, atol=1e-5)
+
+
+class _InPlace(nn.Module):
+    """A shortcut is added to the convolution's output in place: the activation does not follow the convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 3, 1), nn.ReLU()
+
+    def forward(self, x):
+        y = self.conv(x)
+        y += x
+        return self.act(y).mean((2, 3))
+
+
+class _Twice(nn.Module):
+    """The convolution's output is used beside the activation, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 4, 3), nn.SiLU()
+
+    def forward(self, x):
+        y = self.conv(x)
+        return (self.act(y) + y).mean((2, 3))
+
+
+class _Shared(nn.Module):
+    """One activation for two convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other, self.act = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.other(self.act(self.one(x)))).mean((2, 3))
+
+
+def _same_padding():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding="same"), nn.ReLU(), nn.Flatten())
+
+
+def _tanh_gelu():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(approximate="tanh"), nn.Flatten())
+
+
+@pytest.mark.parametrize("make", [_InPlace, _Twice, _Shared, _same_padding, _tanh_gelu])
+def test_what_cannot_be_fused_keeps_its_layers(make):
+    module = make().eval()
+    kinds, x = _kinds(module), torch.randn(2, 3, 8, 8)
+    with torch.inference_mode():
+        before = module(x)
+        same = fuse.fused(module, (8, 8))
+        assert torch.equal(same(x), before)
+    assert _kinds(same) == kinds
+
+
+def test_bfloat16_where_the_processor_has_it():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Flatten()).eval()
+    plain = copy.deepcopy(net).to(torch.bfloat16)
+    x = torch.randn(2, 3, 16, 16).to(torch.bfloat16)
+    quick = fuse.fused(net, (16, 16)) if fuse.possible("bf16") else net
+    with torch.inference_mode():
+        assert torch.allclose(quick.to(torch.bfloat16)(x).float(), plain(x).float(), atol=0.05)
