@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 import analysis  # noqa: E402
 from analysis import cli, own, paths, store, tables  # noqa: E402
 from analysis.errors import InputError, ResourceError, UsageError  # noqa: E402
-from analysis.vision import engine, pool, predict  # noqa: E402
+from analysis.vision import devices, engine, pool, predict  # noqa: E402
 
 pytestmark = pytest.mark.inference
 
@@ -64,6 +64,15 @@ def test_predictions_become_a_frame_and_own_tables(here, capsys):
     assert counts.loc[counts["n"] > 0, ["class_id", "n"]].to_numpy().tolist() == [[0, 4], [1, 4], [2, 4]]
     assert counts["correct"].sum() / 12 == found["top1"][0]
     assert "12 images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_imitated_bfloat16_is_told_before_it_costs_hours(here, monkeypatch, capsys, has):
+    monkeypatch.setattr(devices, "computes_bf16", lambda: has)
+    run(here, precision="bf16")
+    assert ("only imitates bfloat16" in capsys.readouterr().err) is not has
+    run(here, precision="bf16")
+    assert "imitates" not in capsys.readouterr().err, "nothing is computed any more"
 
 
 def test_a_warm_run_reads_the_store_and_computes_nothing(here, monkeypatch):

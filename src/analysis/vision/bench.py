@@ -27,6 +27,7 @@ import numpy as np
 from .. import paths
 from ..errors import UsageError
 from ..show import console
+from . import devices
 
 ROUNDS, BATCH, SHARDS = 3, 64, 2
 SMALL = ("mobilenetv3_small_100", "mobilenetv3_small_050", "lcnet_050", "regnety_002")
@@ -60,10 +61,8 @@ def section(*, rounds: int) -> list[str]:
         )
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         scratch = Path(scratch)
-        cases = {
-            "four small networks": (SMALL, {"fp32": (4.5, 4.0)}),
-            "four larger networks": (LARGE, {"fp32": (2.4, None), "bf16": (4.0, None)}),
-        }
+        larger = {"fp32": (2.4, None)} | ({"bf16": (4.0, None)} if devices.computes_bf16() else {})
+        cases = {"four small networks": (SMALL, {"fp32": (4.5, 4.0)}), "four larger networks": (LARGE, larger)}
         rows, checks = [], []
         for what, (names, budgets) in cases.items():
             found, same = _compare(what, names, budgets, rounds, scratch)
@@ -74,8 +73,8 @@ def section(*, rounds: int) -> list[str]:
     return [
         "## Inference",
         "",
-        f"Written by `analysis bench --inference` on {os.cpu_count()} cores, {platform.system()}, Python "
-        f"{platform.python_version()}, torch {_version('torch')}, timm {_version('timm')}. "
+        f"Written by `analysis bench --inference` on {os.cpu_count()} cores ({_processor()}), {platform.system()}, "
+        f"Python {platform.python_version()}, torch {_version('torch')}, timm {_version('timm')}. "
         f"{rounds} interleaved rounds, medians; 266 JPEGs of full size, batch {BATCH}.",
         "",
         "The plain loop runs one process a model with a DataLoader of two workers, Pillow and timm's transforms, "
@@ -143,6 +142,13 @@ def _table(folder: Path, model: str, precision: str = "fp32"):
 
 def _id(name: str) -> str:
     return name if "/" in name else f"timm-random/{name}?seed=0"
+
+
+def _processor() -> str:
+    import torch
+
+    bf16 = "with bfloat16" if devices.computes_bf16() else "without bfloat16, which is not timed therefore"
+    return f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {bf16}"
 
 
 def _bf16_changes(scratch: Path) -> str:
@@ -254,7 +260,7 @@ def _inner(names: list[str], precision: str, store: str) -> dict:
 
 
 def _shard(number: int, names: list[str], precision: str, store: str, ready, start) -> None:
-    from . import devices, engine
+    from . import engine
 
     devices.keep_memory()
     devices.single_threaded(1)
@@ -293,8 +299,6 @@ def _parts(rounds: int, scratch: Path) -> list[str]:
 
 
 def _measure_parts(names: list[str], rounds: int, store: str) -> dict:
-    from . import devices
-
     devices.keep_memory()
     devices.single_threaded(1)
     import torch

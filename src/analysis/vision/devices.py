@@ -44,6 +44,16 @@ def resolve(device: str, precision: str) -> str:
     return device
 
 
+def computes_bf16() -> bool:
+    """Whether this processor has arithmetic for bfloat16; else it is imitated, many times slower than float32."""
+    import torch
+
+    if sys.platform == "darwin" or not hasattr(torch.cpu, "get_capabilities"):
+        return True  # not known
+    have = torch.cpu.get_capabilities()
+    return have.get("architecture") != "x86_64" or any(have.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def gpus(device: str) -> list[str]:
     """The GPUs that a resolved device stands for: "cuda" is all of them."""
     import torch

@@ -6,6 +6,7 @@ image is listed and the pass goes on; what it spoils is published only if that m
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,6 +133,8 @@ def predict(
     sources = open_sources(datasets, images, per_class=per_class, allow_missing=allow_missing)
     with devices.light_imports():
         plan = make_plan(names, sources, options)
+    if device == "cpu" and precision == "bf16" and plan.missing() and not devices.computes_bf16():
+        print("this processor only imitates bfloat16, many times slower than --precision fp32", file=sys.stderr)
     outcome = _compute(plan, jobs, workers) if plan.missing() else engine.Outcome()
     spoilt = _publish(plan, outcome, allow_bad)
     done = [run for run in plan.runs if run.dataset not in spoilt]
