@@ -253,6 +253,20 @@ def test_a_run_that_does_not_fit_the_others_is_refused(place, monkeypatch, chang
     assert "doc2vec_1/test.pickle" in str(raised.value)
 
 
+def test_the_first_run_has_the_items_of_the_set(place, monkeypatch):
+    place_text(place, monkeypatch)
+    monkeypatch.setattr(authors, "N_ITEMS", {"20news": 31})
+    with pytest.raises(IntegrityError, match="30 items, expected 31"):
+        list(authors._text("20news"))
+
+
+def test_scores_are_a_table_of_four_columns(place):
+    name = f"{authors.BASE}/crs/csv/ImageNet__EfficientNet-B0__GradCAMpp.csv"
+    place(name, b"id;acc;crs;name\n0;0.5;0.5\n")
+    with pytest.raises(IntegrityError, match="columns are not id"):
+        authors.crs()
+
+
 def test_labels_as_text_and_as_numbers_are_sorted_as_numbers():
     order = [str(label) for label in sorted(range(20), key=str)]
     rows = [("a", label, int(label) / 20) for label in order] + [("b", label, label / 20) for label in range(20)][::-1]
@@ -273,6 +287,8 @@ def test_fractions_that_are_no_whole_counts_are_refused():
         authors.whole_counts(np.array([0.5, 0.1234]), np.array([10, 10]), where="")
     with pytest.raises(IntegrityError, match="unknown kind"):
         authors._cifar("cifar10", "PARM_other_1", np.full(10, 0.5), where="")
+    with pytest.raises(IntegrityError, match="add up to 10100, expected 10000"):
+        authors._cifar("cifar100", "PARM_split_1", np.full(100, 5 / 101), where="")
     with pytest.raises(IntegrityError, match="does not have"):
         authors._cifar("cifar10", "C level 1 rain", np.full(10, 0.5), where="")
 
@@ -353,15 +369,16 @@ def test_the_file_is_found_in_the_mirror_and_among_the_downloads(tmp_path, monke
     assert pickles.CHILD.is_file()
 
 
-def hint3_files(place, *, answers=("B", "A", "NO_NODES_DETECTED", "A"), asked="wxyz"):
+def hint3_files(place, *, answers=("B", "A", "NO_NODES_DETECTED", "A"), asked="wxyz", corrected="wxyz", given=None):
     name = f"{hint3.BASE}/dataset/v1/train/sofmattress_train.csv"
     place(name, b"sentence,label\n" + b"".join(b"q,%c\n" % (65 + code) for code in range(21)))
     labels = ["B", "NO_NODES_DETECTED", "C", "A"]
     for version, last in (("v1", "A"), ("v2", "NO_NODES_DETECTED")):
-        text = "".join(f"{a},{b}\n" for a, b in zip("wxyz", [*labels[:3], last], strict=True))
+        queries = corrected if version == "v2" else "wxyz"
+        text = "".join(f"{a},{b}\n" for a, b in zip(queries, [*labels[:3], last], strict=True))
         place(f"{hint3.BASE}/dataset/{version}/test/sofmattress_test.csv", f"sentence,label\n{text}".encode())
     for system in hint3.SYSTEMS:
-        text = "".join(f"{a},{b},{c},0.5\n" for a, b, c in zip(asked, labels, answers, strict=True))
+        text = "".join(f"{a},{b},{c},0.5\n" for a, b, c in zip(asked, given or labels, answers, strict=True))
         place(f"{hint3.BASE}/preds/{system}_sofmattress.csv", (",".join(hint3.TEST) + "\n" + text).encode())
 
 
@@ -385,11 +402,22 @@ def test_queries_out_of_scope_have_no_class(place, one_bot):
     assert inside.item_id.tolist() == ["0", "2", "3"] and inside.right.tolist() == [True, False, True]
 
 
+def test_intents_hold_no_answer_for_out_of_scope(place, one_bot):
+    name = f"{hint3.BASE}/dataset/v1/train/sofmattress_train.csv"
+    intents = [*(chr(65 + code) for code in range(20)), hint3.OUT_OF_SCOPE]
+    place(name, ("sentence,label\n" + "".join(f"q,{intent}\n" for intent in intents)).encode())
+    with pytest.raises(IntegrityError, match="21 intents, expected 21"):
+        hint3.intents("sofmattress")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"answers": ("Z", "A", "A", "A")}, "intent is"),
         ({"asked": "wxzy"}, "queries differ"),
+        ({"corrected": "wxzy"}, "queries of sofmattress differ between v1 and v2"),
+        ({"given": ("A", "NO_NODES_DETECTED", "C", "A")}, "labels differ"),
+        ({"answers": ("A", "B", "A", "C")}, "chance is"),
     ],
 )
 def test_answers_to_other_queries_are_refused(place, one_bot, change, words):

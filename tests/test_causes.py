@@ -107,11 +107,13 @@ def test_counts_of_other_classes_or_that_are_no_counts_are_refused(published, co
 
 
 def test_models_that_differ_in_their_classes_are_refused(tmp_path, monkeypatch):
-    entries = {"a": {"classwise": {"tench": 1}}, "b": {"classwise": {"crane": 1}}}
-    (tmp_path / "file").write_text(json.dumps(entries), encoding="utf-8")
     monkeypatch.setattr(fetch, "locate", lambda name: tmp_path / "file")
-    with pytest.raises(IntegrityError, match=clip.FILES["imagenet-val"]):
-        frequency.counts()
+    thousand = {f"class {number}": 1 for number in range(1000)}
+    for one, other in (({"tench": 1}, {"tench": 1}), (thousand, dict(reversed(thousand.items())))):
+        entries = {"a": {"classwise": one}, "b": {"classwise": other}}
+        (tmp_path / "file").write_text(json.dumps(entries), encoding="utf-8")
+        with pytest.raises(IntegrityError, match=clip.FILES["imagenet-val"]):
+            frequency.counts()
 
 
 # ---- The findings ----------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def test_debug_shows_the_traceback_and_notes_follow_the_line(capsys, monkeypatch
         raise fault from ValueError("the cause")
 
     errors.guarded(command)
-    assert capsys.readouterr().err == "error[index] x\nthe note\n"
+    assert capsys.readouterr().err == "error[index] x; correct it and run again\nthe note\n"
     monkeypatch.setenv("ANALYSIS_DEBUG", "1")
     errors.guarded(command)
     assert "ValueError: the cause" in capsys.readouterr().err

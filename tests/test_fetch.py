@@ -216,6 +216,16 @@ def test_old_temporary_files_are_swept_and_young_ones_left(pin):
     assert remains() == [f"{files.TEMPORARY}young", "good.bin"]
 
 
+def test_a_stopped_download_begins_nothing_and_keeps_nothing(pin, server):
+    (name,), stop = pin("good"), threading.Event()
+    stop.set()
+    fetch._download(fetch.sources()[name], stop, set())
+    assert not server.hits
+    with pytest.raises(NetworkError, match="stopped"):
+        fetch._download_once(fetch.sources()[name], stop, set())
+    assert remains() == []
+
+
 def test_sigterm_during_a_download_leaves_no_file(pin):
     pin("drip")
     code = "from analysis.sources import fetch; fetch.fetch_all()"
@@ -229,9 +239,10 @@ def test_sigterm_during_a_download_leaves_no_file(pin):
     assert remains() == []
 
 
-def test_a_name_that_leads_out_of_the_folder_is_refused(pin):
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(pin, name):
     pin("good")
     rows = tables.read_csv("sources")
-    tables.write_csv(rows.assign(name="../../elsewhere"), "sources")
+    tables.write_csv(rows.assign(name=name), "sources")
     with pytest.raises(IntegrityError, match="leads out"):
         fetch.fetch_all()

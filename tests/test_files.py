@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from analysis import files
@@ -120,6 +121,18 @@ def test_a_bad_file_is_set_aside_as_it_was(tmp_path):
 def test_sha256_is_the_known_one(tmp_path):
     files.write_bytes(tmp_path / "abc", b"abc")
     assert files.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_csv_that_is_not_utf8_says_where(tmp_path):
+    (tmp_path / "a.csv").write_bytes("a\né\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"^not UTF-8 text \(byte 2\)$"):
+        files.csv_rows(tmp_path / "a.csv")
+
+
+def test_an_archive_is_no_array(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.arange(3))
+    with pytest.raises(ValueError, match=r"not a plain \.npy array"):
+        files.npy(tmp_path / "a.npz", mapped=True)
 
 
 def test_of_two_files_set_aside_in_one_second_both_are_kept(tmp_path, monkeypatch):

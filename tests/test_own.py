@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import derive, files, models, own, paper, paper_rows, paths, rows, ship, sources, store, tables
-from analysis.errors import InputError, IntegrityError, UsageError
+from analysis import derive, files, models, own, paper, paper_rows, paths, rows, ship, sources, store, tables, verify
+from analysis.errors import InputError, IntegrityError, ResourceError, UsageError
 from analysis.findings import hidden, paper_nets
 from analysis.sources import runs
 
@@ -159,6 +159,36 @@ def test_a_damaged_own_table_is_set_aside(data, capsys):
         and "kept as class_counts.parquet.bad-" in capsys.readouterr().err
     )
     assert tables.correct("own:pets").models == ("local/a", "local/b")
+
+
+def test_a_changed_csv_says_how_it_is_changed_on_purpose(data):
+    own.add([predictions("own:pets", "local/a")], [{"model": "local/a", "year": 2020}])
+    path = paths.own() / "models.csv"
+    changed = path.read_text(encoding="utf-8").replace(",2020,", ",2021,")
+    path.write_text(changed, encoding="utf-8")
+    with pytest.raises(InputError, match=r"not the one in its first line; changed on purpose: delete that line"):
+        tables.rows_of("models")
+    (finding,) = verify._own([], repair=False)[1]
+    assert "not the one in its first line; changed on purpose: delete that line" in str(finding)
+    path.write_text(changed.partition("\n")[2], encoding="utf-8")
+    own.add([predictions("own:pets", "local/b")])
+    assert tables.read_csv("models", path)["year"].tolist()[0] == 2021
+    assert path.read_text(encoding="utf-8").startswith("#sha256 ")
+
+
+def test_an_own_table_that_breaks_a_rule_is_set_aside(data, capsys, monkeypatch):
+    own.add([predictions("own:pets", "local/a")])
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(tables, "_check", lambda *_: None)
+        tables.write_counts(read("class_counts").assign(correct=99), paths.own() / "class_counts.parquet")
+    own.add([predictions("own:pets", "local/b")])
+    assert set(read("class_counts")["model"]) == {"local/b"} and "outside 0..n" in capsys.readouterr().err
+
+
+def test_a_writer_does_not_wait_for_ever(data, monkeypatch):
+    monkeypatch.setattr(own, "LONGEST_WAIT", 0.1)
+    with own._locked(paths.own()), pytest.raises(ResourceError, match="another process"):
+        own.add([predictions("own:pets", "local/a")])
 
 
 def test_several_writers_lose_no_row(data):
@@ -387,6 +417,9 @@ def test_own_answers_are_also_held_against_the_real_labels(data, monkeypatch):
     monkeypatch.setattr(own, "_real", lambda: None)
     own.add([predictions("imagenet-val", "timm/x")])
     assert tables.correct("imagenet-val", labels="real").models == ("timm/y",), "stale answers go with the old run"
+    monkeypatch.setattr(own, "_real", lambda: rows.Real(item_id[1:], sets[1:]))
+    with pytest.raises(InputError, match="not images of ImageNet val"):
+        own.add([predictions("imagenet-val", "timm/z")])
 
 
 def test_without_the_published_labels_one_line_says_how_to_get_them(data, monkeypatch, capsys):

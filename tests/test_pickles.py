@@ -9,9 +9,13 @@ import json
 import os
 import pickle
 import pickletools
+import runpy
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +24,9 @@ import pytest
 from analysis.errors import InputError, IntegrityError
 from analysis.sources import pickle_child, pickles
 
-N_FUZZ = 3000
+# Made-up inputs: some here, more in `make test-faults`, most with LONG=1.
+N_FUZZ = 20_000_000 if os.environ.get("LONG") == "1" else 100_000 if "FAULTS_RUN" in os.environ else 3_000
+FUZZ = Path(__file__).with_name("fuzz_pickles.py")
 PROTOCOLS = (2, 3, 4, 5)
 
 
@@ -247,33 +253,102 @@ def test_a_shape_that_does_not_fit_its_content_is_refused(tmp_path):
     assert "a shape is malformed" in found[-1] and not any("ended" in reason for reason in found)
 
 
-def test_made_up_bytes_neither_end_the_child_nor_surprise_it(tmp_path):
-    """3,000 damaged pickles in one child: flipped, cut, repeated and spliced bytes."""
-    rng = np.random.default_rng(0)
-    seeds = [pickle.dumps(made_frame(), protocol=p) for p in PROTOCOLS]
-    seeds += [of_numpy_1(p) for p in PROTOCOLS]
-    paths = []
-    for number in range(N_FUZZ):
-        content = bytearray(seeds[rng.integers(len(seeds))])
-        for _ in range(rng.integers(1, 4)):
-            at, kind = rng.integers(len(content)), rng.integers(5)
-            if kind <= 1:
-                content[at] ^= 1 << rng.integers(8)
-            elif kind == 2:
-                content[at] = rng.integers(256)
-            elif kind == 3:
-                del content[at : at + rng.integers(1, 9)]
-            else:
-                other = seeds[rng.integers(len(seeds))]
-                content[at:at] = other[(start := rng.integers(len(other))) : start + rng.integers(1, 30)]
-        paths.append(tmp_path / str(number))
-        paths[-1].write_bytes(content)
-    lines, ending = pickles._child([str(path) for path in paths], pickle_child.SECONDS)
-    assert (len(lines), ending) == (N_FUZZ, "exit 0")
-    found = [pickles._arrays(line) for line in lines]
-    refused = [reason for reason in found if isinstance(reason, str)]
-    assert not [reason for reason in refused if "unexpected" in reason]
-    assert N_FUZZ / 2 < len(refused) < N_FUZZ  # a flipped bit inside a number is another number
+def small_frames() -> list[pd.DataFrame]:
+    """One kind of column each: the shortest pickles in which every instruction of a frame occurs."""
+    names = pd.Index(["a"], dtype=object)
+    texts = pd.Series(["x", "yz"], dtype=object)
+    columns = [texts, [0.5, 1.5], np.array([1, 2], dtype=">u2"), [True, False]]
+    frames = [pd.DataFrame({"a": column}).set_axis(names, axis=1) for column in columns]
+    return [*frames, pd.DataFrame({"a": [1, 2]}, index=pd.Index([7, 3])).set_axis(names, axis=1)]
+
+
+def fuzz_seeds() -> list[str]:
+    """Pickles in the shapes that the loader expects, in hexadecimal."""
+    found = [pickle.dumps(made_frame(), protocol=p) for p in PROTOCOLS] + [of_numpy_1(p) for p in PROTOCOLS]
+    found += [pickle.dumps(frame, protocol=p) for frame in small_frames() for p in PROTOCOLS]
+    return [content.hex() for content in found]
+
+
+def fuzzed(folder, seeds: list[str], first: int, end: int, batch: int = 500) -> list[dict]:
+    """What children of `fuzz_pickles` said of the inputs of these numbers; one that ended a child is a fault, too."""
+    said = []
+    while first < end:
+        job = {"folder": str(folder), "seeds": seeds, "first": first, "end": end, "batch": batch, "seconds": 600}
+        command = [sys.executable, "-I", "-S", str(FUZZ)]
+        done = subprocess.run(command, input=json.dumps(job).encode(), capture_output=True, env={})
+        lines = [json.loads(line) for line in done.stdout.split(b"\n")[:-1]]
+        said += lines
+        first += sum(line["read"] for line in lines)
+        if done.returncode == 0:
+            break
+        ended = f"it ended the child ({done.returncode})"
+        if batch > 1:  # again, one by one
+            last = min(first + batch, end)
+            alone = fuzzed(folder, seeds, first, last, batch=1)
+            if not any("ended" in fault for line in alone for _, fault in line["faults"]):
+                alone[0]["faults"].append((first, f"{ended}, with those behind it"))
+            said, first = said + alone, last
+        else:
+            said.append({"read": 1, "refused": 0, "faults": [(first, ended)], "answers": []})
+            first += 1
+    return said
+
+
+def test_made_up_pickles_neither_end_the_child_nor_surprise_it(tmp_path, capsys):
+    """Every input is refused, in one line of ours, or read; the number of one that is not makes it again."""
+    seeds, chunk, started = fuzz_seeds(), min(N_FUZZ, 20_000), time.monotonic()
+    read, refused, faults, answers = 0, 0, {}, []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(fuzzed, pickles.CHILD.parent, seeds, n, n + chunk) for n in range(0, N_FUZZ, chunk)]
+        for job in as_completed(jobs):
+            for line in job.result():
+                read, refused = read + line["read"], refused + line["refused"]
+                faults |= dict(line["faults"])
+                answers += line["answers"] if len(answers) < 5000 else []
+            if N_FUZZ > 10**6 and read % 10**6 == 0:
+                with capsys.disabled():
+                    rate = read / (time.monotonic() - started)
+                    print(f"pickles: {read:,} of {N_FUZZ:,}, {rate:,.0f} a second", file=sys.stderr)
+    for number, content in made_up(seeds, sorted(faults)[:9]).items():
+        (tmp_path / f"{number}.pkl").write_bytes(content)
+    assert not faults, f"number: fault; the inputs are in {tmp_path}"
+    assert read == N_FUZZ and N_FUZZ / 2 < refused < 0.97 * N_FUZZ  # a flipped bit inside a number is another number
+    found = [pickles._arrays(answer.encode()) for answer in answers]
+    assert found and all(isinstance(each, dict | str) for each in found)
+
+
+def made_up(seeds: list[str], numbers) -> dict[int, bytes]:
+    """The inputs of some numbers, as the child makes them."""
+    known = runpy.run_path(str(FUZZ))
+    seeds = [known["seed"](bytes.fromhex(content)) for content in seeds]
+    return {number: known["made"](seeds, number) for number in numbers}
+
+
+BRITTLE = """
+import os, signal
+def limit(seconds):
+    pass
+def answer(content):
+    if sum(content) % 61 == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if sum(content) % 31 == 0:
+        raise SystemError
+    return {"refused": "unexpected OSError" if sum(content) % 37 == 0 else "no data frame"}
+"""
+
+
+def test_the_fuzz_finds_what_ends_a_reader_or_surprises_it(tmp_path):
+    """A reader with three faults, in the place of ours: all inputs that meet one are named, by their numbers alone."""
+    (tmp_path / "pickle_child.py").write_text(BRITTLE, encoding="utf-8")
+    seeds, count = fuzz_seeds(), 400
+    said = fuzzed(tmp_path, seeds, 0, count, batch=50)
+    found = {number: fault for line in said for number, fault in line["faults"]}
+    kinds, wanted = {61: "it ended the child (-11)", 31: "SystemError", 37: "unexpected OSError"}, {}
+    for number, content in made_up(seeds, range(count)).items():
+        fault = next((text for divisor, text in kinds.items() if sum(content) % divisor == 0), None)
+        wanted |= {number: fault} if fault else {}
+    assert found == wanted and len(set(wanted.values())) == 3
+    assert sum(line["read"] for line in said) == count
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no limits on processor time here")

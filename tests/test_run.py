@@ -92,12 +92,13 @@ def test_a_run_that_is_not_whole_is_refused(notebook, cells, message):
         (lambda receipt, figure: receipt.unlink(), "no receipt"),
         (lambda receipt, figure: receipt.write_text("{"), "no receipt"),
         (lambda receipt, figure: receipt.write_text('{"run": "this", "outputs": [1]}'), "no receipt"),
+        (lambda receipt, figure: receipt.write_text('{"run": "this", "outputs": [[1, "2"]]}'), "no receipt"),
         (lambda receipt, figure: receipt.write_text(receipt.read_text().replace("this", "older")), "another run"),
         (lambda receipt, figure: receipt.write_text('{"run": "this", "outputs": {}}'), "lists no file"),
         (lambda receipt, figure: figure.write_text("2"), "not the file that the run wrote"),
         (lambda receipt, figure: figure.unlink(), "not the file that the run wrote"),
     ],
-    ids=["missing", "broken", "malformed", "of-another-run", "empty", "file-changed", "file-gone"],
+    ids=["missing", "broken", "malformed", "no-names", "of-another-run", "empty", "file-changed", "file-gone"],
 )
 def test_a_receipt_that_does_not_hold_is_refused(notebook, change, message):
     path = notebook("1")

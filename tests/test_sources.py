@@ -143,6 +143,24 @@ def test_other_byte_order_and_width_are_the_same_numbers():
 def test_a_confidence_is_a_number_from_0_to_1(bad):
     with pytest.raises(IntegrityError, match="row 1"):
         check.check_confidence("a.csv", np.array([0.5, bad]), n_items=2)
+    with pytest.raises(IntegrityError, match="type int64"):
+        check.check_confidence("a.csv", np.array([0, 1]), n_items=2)
+
+
+def test_ids_are_one_column_of_those_of_the_set():
+    with pytest.raises(IntegrityError, match="ids have type"):
+        check.check_ids("a.csv", [["a"]], ["a"])
+    with pytest.raises(IntegrityError, match="1 are not of this data set"):
+        check.check_ids("a.csv", ["a", "b", "c"], ["a", "b"])
+    with pytest.raises(IntegrityError, match="expected"):
+        check.check_topk("a.npy", np.zeros(2, dtype=np.int64), [0, 0], n_classes=2)
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"a\xe9", r"not UTF-8 text \(byte 1\)"), (b"a\0", "holds NUL bytes")])
+def test_text_is_utf8_without_nul(tmp_path, content, words):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(IntegrityError, match=words):
+        check.read_text(tmp_path / "a.txt", where="a.txt")
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e999}', '{"a": ', "[" * 100_000])
@@ -213,6 +231,42 @@ def test_a_missing_network_is_noticed(val, place, monkeypatch):
         list(imagenetv2.read())
 
 
+def images(change=None):
+    """The list of a V2 set, each class ten times."""
+    found = [[f"{number}.JPEG", f"n{number % 1000:08d}"] for number in range(10_000)]
+    if change:
+        change(found)
+    return json.dumps({"image_filenames": found}).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: found.__setitem__(slice(None), [each for each in found if each[1] != "n00000007"]),
+        lambda found: found[7].__setitem__(1, "n00000008"),
+        lambda found: found[7].__setitem__(0, "8.JPEG"),
+    ],
+    ids=["a class less", "an item of another class", "an id twice"],
+)
+def test_a_list_of_other_items_is_refused(place, change):
+    name = f"{imagenetv2.BASE}/datasets/{imagenetv2.SETS['imagenetv2-top-images']}.json"
+    place(name, images())
+    assert len(imagenetv2.items.__wrapped__("imagenetv2-top-images").item_id) == 10_000
+    place(name, images(change))
+    with pytest.raises(IntegrityError, match="1000 classes of 10 items with distinct ids"):
+        imagenetv2.items.__wrapped__("imagenetv2-top-images")
+
+
+def test_lists_of_classes_are_sorted(place):
+    wnids = [f"n{number:08d}\n" for number in range(1000)]
+    place(f"{class_names.INFO}/imagenet_synsets.txt", "".join(wnids[::-1]).encode())
+    with pytest.raises(IntegrityError, match="1000 wnids, sorted"):
+        class_names.imagenet()
+    place(f"{class_names.INFO}/imagenet_a_indices.txt", "".join(f"{number}\n" for number in range(200, 0, -1)).encode())
+    with pytest.raises(IntegrityError, match="200 ids, sorted"):
+        class_names.subset("a")
+
+
 def test_confidence_follows_its_item(val, pred, place, monkeypatch):
     monkeypatch.setattr(imagenetx, "items", lambda dataset: val)
     confidence = np.random.default_rng(4).random(len(pred))
@@ -239,6 +293,10 @@ def test_real_labels_are_read_by_file_number_and_another_order_is_refused(val, p
     place(real_labels.NAME, json.dumps([[label] for label in val.label.tolist()[1:]] + [[]]).encode())
     with pytest.raises(IntegrityError, match="wrong order"):
         real_labels.label_sets()
+    for wrong in (sets[:-1], [*sets[:-1], []]):
+        place(real_labels.NAME, json.dumps(wrong).encode())
+        with pytest.raises(IntegrityError, match="expected 50000 sets, 1 of them empty"):
+            real_labels.label_sets()
 
 
 def test_class_sizes_are_recovered_from_accuracies_or_refused():

@@ -203,7 +203,7 @@ CLAIMS = {"F1": _hidden, "F2": _shared, "F3": _shifted, "F4": _text, "C-ii": _ca
 
 def _notebooks() -> list[tuple[str, float]]:
     """Seconds that each notebook took when it was last run; two run at once."""
-    done = sorted((paths.build() / "notebooks").glob("*.ipynb"))
+    done = sorted((paths.build() / "notebooks").glob(files.NAMED + ".ipynb"))
     return [
         (path.stem, json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]["duration"]) for path in done
     ]

@@ -400,7 +400,7 @@ def gathered() -> pd.DataFrame:
     ------
     UsageError : no notebook has run yet; IntegrityError : two rows of one key.
     """
-    written = sorted((paths.figures() / "tables" / "claims").glob("*.csv"))
+    written = sorted((paths.figures() / "tables" / "claims").glob(files.NAMED + ".csv"))
     if not written:
         raise UsageError("claims", "no notebook has written claims yet", "run make reproduce")
     frames = [pd.read_csv(path, keep_default_na=False, na_values={"effect": [""]}) for path in written]

@@ -271,7 +271,7 @@ def bench(inference, text, quick):
 def verify(repair):
     """Hold every file against what vouches for it: tables, own tables, stored predictions, figures, published files.
 
-    One line a finding; exit code 4 for a shipped or pinned file, 3 for one made on this machine.
+    One line a finding; exit code 4 for a shipped, pinned or stored file, 3 for an own table or figure.
     """
     from . import verify as checking
 

@@ -144,7 +144,9 @@ def _models(found: rows.Rows) -> pd.DataFrame:
             continue
         match = known[known["model"] == model].to_dict("records") + list(filter(None, [runs.known_model(model)]))
         if len(match) != 1:
-            raise IntegrityError("models", f"{model}: {len(match)} rows in sources/models.csv, expected 1")
+            raise IntegrityError(
+                "models", f"{model}: {len(match)} rows in sources/models.csv, expected 1", "correct that list"
+            )
         row = match[0] | {"source": model.split("/")[0], "top1": top1.get(model, np.nan)}
         row["published_top1"], row["published_source"] = _printed(row)
         difference = round(row["top1"] - row["published_top1"], 6)
@@ -155,7 +157,7 @@ def _models(found: rows.Rows) -> pd.DataFrame:
     # Networks that are run here have results only once their predictions are shipped.
     unused = sorted(set(known.loc[known["source"] != "package", "model"]) - set(present))
     if unused:
-        raise IntegrityError("models", f"sources/models.csv: {some(unused)}: no results")
+        raise IntegrityError("models", f"sources/models.csv: {some(unused)}: no results", "take them out of that list")
     return pd.DataFrame(table)
 
 

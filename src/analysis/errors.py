@@ -1,7 +1,8 @@
 """One exception a kind of fault, with its exit code and a one-line message.
 
 A message says what is wrong, where, and what to do: `error[hash] data/raw/a.npy: sha256 is 3f2a.., data/sources.csv
-says 9c01..; delete it and run "make data"`. Never put the content of a file from outside into a message.
+says 9c01..; delete it and run "make data"`. Never put the content of a file from outside into a message; of names and
+values that it holds a few, cut short (`some`). tests/faults/test_messages.py reads every message.
 """
 
 import errno
@@ -12,7 +13,10 @@ from collections.abc import Callable
 
 
 class AnalysisError(Exception):
-    """Base of every fault that a user can cause or meet; `code` is the exit code of the process.
+    """Base of every fault that a user can cause or meet; `code` is the exit code of the process, `otherwise` what to
+    do where a fault has no remedy of its own.
+
+    The text is one line that a terminal can print: a control character stands as its escape, a very long part is cut.
 
     >>> str(InputError("index", "pred.csv row 7: class 1000", "classes run from 0 to 999"))
     'error[index] pred.csv row 7: class 1000; classes run from 0 to 999'
@@ -21,11 +25,12 @@ class AnalysisError(Exception):
     """
 
     code = 1
+    otherwise = ""
 
     def __init__(self, kind: str, what: str, remedy: str = ""):
         self.kind, self.what, self.remedy = kind, what, remedy
-        text = f"error[{kind}] {what}" + (f"; {remedy}" if remedy else "")
-        super().__init__(" ".join(text.split()))
+        parts = [_line(part) for part in (f"error[{kind}] {what}", remedy or self.otherwise) if part]
+        super().__init__("; ".join(parts))
 
 
 class UsageError(AnalysisError):
@@ -38,12 +43,14 @@ class InputError(AnalysisError):
     """Data that a user brought are wrong: 3."""
 
     code = 3
+    otherwise = "correct it and run again"
 
 
 class IntegrityError(AnalysisError):
-    """A shipped or pinned file is not what its lock says: 4."""
+    """A file that a lock or a record vouches for (shipped, pinned, stored) is not what that says: 4."""
 
     code = 4
+    otherwise = "restore it (git checkout, or make data), and report it if that does not help"
 
 
 class NetworkError(AnalysisError):
@@ -62,6 +69,20 @@ class NotebookError(AnalysisError):
     """A notebook cell failed, or a notebook did not run to its end: 7."""
 
     code = 7
+
+
+LONGEST = 600  # characters of what is wrong, and of what to do: a path may be long, a value from a file is cut before
+
+
+def _line(text: str) -> str:
+    r"""Text on one line, without anything that a terminal would obey.
+
+    >>> _line("a\nb\x1b[2J" + 1000 * "c")[:20]
+    'a b\\x1b[2Jcccccccccc'
+    """
+    # Half a surrogate pair, as in file names of other encodings, is not printable either.
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in " ".join(text.split()))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 3 :]}"
 
 
 def some(values, most: int = 5) -> str:
@@ -117,7 +138,11 @@ def _verdict(fault: BaseException) -> tuple[int, str]:
     if isinstance(fault, MemoryError):
         fault = ResourceError("memory", "not enough memory", "close other programs and run again")
     elif isinstance(fault, OSError) and (cause := _of_the_machine(fault)):
-        fault = ResourceError("system", f"{cause.filename or 'this machine'}: {cause.strerror}")
+        from .paths import shown  # which itself raises faults
+
+        named = isinstance(cause.filename, (str, bytes)) and cause.filename
+        where = shown(os.fsdecode(named)) if named else "this machine"
+        fault = ResourceError("system", f"{where}: {cause.strerror}", "see to the disk, the owner and permissions")
     if isinstance(fault, AnalysisError):
         return fault.code, str(fault)
     return 1, f"error[bug] {type(fault).__name__}; this is a bug: set ANALYSIS_DEBUG=1, run again, report the traceback"

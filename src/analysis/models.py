@@ -125,5 +125,5 @@ def _column(column: str, models) -> list[str]:
     known = _table()
     absent = [model for model in models if model not in known.index]
     if absent:
-        raise InputError("models", f"{absent[0]}: not in data/models.csv")
+        raise InputError("models", f"{absent[0]}: no such model", "see data/models.csv")
     return known.loc[list(models), column].tolist()

@@ -87,7 +87,7 @@ def compare(part: sources.Predictions) -> int:
     UsageError : the shipped tables hold no such counts.
     """
     if not shipped(part.dataset, part.model):
-        raise UsageError("own", f"{part.model} on {part.dataset}: not among the shipped results")
+        raise UsageError("own", f"{part.model} on {part.dataset}: not among the shipped results", "see data/models.csv")
     wanted = tables.read_counts(dataset=part.dataset, models=[part.model]).set_index("class_id")[["n", "correct"]]
     found = _gather(part, real=False).counts_frame()
     found = found[found["labels"] == "original"].set_index("class_id")[["n", "correct"]]
@@ -248,7 +248,9 @@ def _joined(name: str, dataset: str, frames: list[pd.DataFrame]) -> pd.DataFrame
     for one in frames:
         known = label.reindex(one.index)
         if known.isna().any():
-            raise InputError("items", f"{dataset}: {int(known.isna().sum())} items are none of the shipped ones")
+            raise InputError(
+                "items", f"{dataset}: {int(known.isna().sum())} items are none of the shipped ones", _REMOVE
+            )
         if (known != one["class_id"]).any():
             count = int((known != one["class_id"]).sum())
             raise InputError("items", f"{dataset}: {count} items have other labels than in the tables", _REMOVE)

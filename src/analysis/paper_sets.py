@@ -83,7 +83,8 @@ def behind(p: str, n: int, classes: int) -> int:
     """
     found = [k for k in range(n + 1) if equals(overlap.fisher_as_coded(overlap=k, n=n, classes=classes), p)]
     if len(found) != 1:
-        raise IntegrityError("paper", f"p = {p} stands for {len(found)} overlaps of {n} of {classes} classes")
+        what = f"p = {p} stands for {len(found)} overlaps of {n} of {classes} classes"
+        raise IntegrityError("paper", what, "restore data/paper from git")
     return found[0]
 
 

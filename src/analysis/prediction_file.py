@@ -74,12 +74,14 @@ def checked(table: Table) -> Table:
     try:
         return _normalised(table)
     except (ValueError, pa.ArrowException) as fault:
-        raise InputError("predictions", f"a table cannot be stored: {fault}", "see analysis.store.Table") from None
+        # Libraries put values into what they say, as of half a surrogate pair in an id.
+        why = fault if type(fault) is ValueError else "an item_id is no text that can be written"
+        raise InputError("predictions", f"a table cannot be stored: {why}", "see analysis.store.Table") from None
 
 
 def _normalised(table: Table) -> Table:
     item_id = np.asarray(table.item_id)
-    if item_id.ndim != 1 or item_id.dtype.kind not in "OTU":
+    if item_id.ndim != 1:
         raise ValueError("item_id is not a column of text")
     item_id = item_id.astype(object)
     if not set(map(type, item_id)) <= {str, np.str_}:

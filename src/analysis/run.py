@@ -86,7 +86,9 @@ def _execute(notebook: Path, copy: Path, run_id: str) -> bool:
     try:
         source = nbformat.read(notebook, as_version=4)
     except Exception as fault:
-        raise NotebookError("notebook", f"{paths.shown(notebook)}: not a notebook that can be read") from fault
+        raise NotebookError(
+            "notebook", f"{paths.shown(notebook)}: not a notebook that can be read", "git checkout it"
+        ) from fault
     total = sum(map(_is_code, source.cells))
     seen = []
 
@@ -141,8 +143,7 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
                 if known := _known_fault(output, f"{where} cell {number}"):
                     raise known
                 lines = str(output.evalue).strip().splitlines() or [""]
-                kind = ResourceError if output.ename == "MemoryError" else NotebookError
-                fault = kind(
+                fault = (ResourceError if output.ename == "MemoryError" else NotebookError)(
                     "notebook", f"{where} cell {number}: {output.ename}: {lines[0][:200]}", "see the traceback below"
                 )
                 fault.add_note(_plain("\n".join(output.traceback)))
@@ -174,7 +175,9 @@ def _check_receipt(notebook: Path, run_id: str) -> list[Path]:
     try:
         content = json.loads(receipt.read_text(encoding="utf-8"))
         named, outputs = content["run"], dict(content["outputs"])
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+        if not all(isinstance(name, str) for name in outputs):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
         what = f"{where}: no receipt in {paths.shown(receipt)}"
         raise NotebookError("receipt", what, "the last cell must call publish") from fault
     if named != run_id or not outputs:
@@ -182,7 +185,11 @@ def _check_receipt(notebook: Path, run_id: str) -> list[Path]:
         raise NotebookError("receipt", f"{paths.shown(receipt)}: {what}", f"the last cell of {where} must call publish")
     for name, digest in outputs.items():
         path = paths.ROOT / name
-        if not path.is_file() or files.sha256(path) != digest:
+        try:
+            whole = path.is_file() and files.sha256(path) == digest
+        except OSError:  # a name that is no name
+            whole = False
+        if not whole:
             raise NotebookError("receipt", f"{where}: {name} is not the file that the run wrote", "run it again")
     return [receipt, *(paths.ROOT / name for name in outputs)]
 

@@ -69,7 +69,7 @@ def ship(family: str, entries: Iterable, made: dict, *, without_confidence: Coll
     for entry in entries:
         pair = dataset, model = own.identity(entry)
         if tables.family(dataset) != family:
-            raise UsageError("ship", f"{dataset}: belongs to {tables.family(dataset)}, not to {family}")
+            raise UsageError("ship", f"{dataset}: belongs to {tables.family(dataset)}, not to {family}", "leave it out")
         if pair in seen:
             raise UsageError("ship", f"{model} on {dataset}: two entries", "give one of them")
         seen.add(pair)
@@ -78,7 +78,7 @@ def ship(family: str, entries: Iterable, made: dict, *, without_confidence: Coll
             frame["confidence"] = np.float32("nan")
         frames.append(frame)
     if not frames:
-        raise UsageError("ship", f"{family}: no entries")
+        raise UsageError("ship", f"{family}: no entries", "give one or more")
     if unknown := set(made) - {"command", "seconds"}:
         raise UsageError("ship", f"made holds {some(sorted(unknown))}", "give command and seconds alone")
     path = paths.data() / "predictions" / f"{family}.parquet"

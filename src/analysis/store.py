@@ -485,9 +485,9 @@ def _get(path: Path) -> Entry | None:
 def _entry(path: Path, *, table: bool) -> Entry:
     """The entry of a record. Raises FileNotFoundError without a record, Damaged where anything does not fit."""
     try:
-        record = json.loads(_content(path).decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        record = json.loads(_content(path).decode("utf-8"), object_pairs_hook=_once)
         seal = record.pop("seal")
-        if hashlib.sha256(canonical(record)).hexdigest() != seal:
+        if hashlib.sha256(canonical(record)).hexdigest() != seal:  # NaN has no canonical form
             raise Damaged("the record was changed")
         if record["store"] > VERSION:
             raise IntegrityError("store", f"{paths.shown(path)}: written by a newer version", "update this code")
@@ -556,10 +556,6 @@ def _once(pairs: list) -> dict:
     return dict(pairs)
 
 
-def _no_constant(name: str):
-    raise ValueError(f"{name} is not a number")
-
-
 # Parts and features
 
 
@@ -609,7 +605,8 @@ def _tensors(features: dict | None, n_items: int) -> bytes | None:
         return None
     for name, values in features.items():
         if values.dtype not in (np.float16, np.float32) or values.ndim < 1 or len(values) != n_items:
-            raise InputError("features", f"{name}: not float16 or float32 with one row an item")
+            what = f"{name}: {values.dtype} {values.shape} for {n_items} items"
+            raise InputError("features", what, "give float16 or float32, one row an item")
     return _safetensors().save({name: np.ascontiguousarray(values) for name, values in features.items()})
 
 

@@ -5,8 +5,8 @@ field, keys unique, `0 <= correct <= n`. Shipped files are held against the sha2
 hand: of `SHA256SUMS`) and Parquet files carry page checksums, so a damaged byte is an error and never a number. Two
 writes of the same rows give the same bytes.
 
-What a user predicted on their own machine lies in `data/own/` in the same forms, each Parquet file with its own sha256
-inside (`seal`); readers take both.
+What a user predicted on their own machine lies in `data/own/` in the same forms, each file with its own sha256 inside
+(`seal`); readers take both.
 """
 
 import json
@@ -197,7 +197,7 @@ def read_confusions(*, dataset=None, models=None, label=None) -> pd.DataFrame:
 
 def prediction_files() -> list[Path]:
     """The shipped files of predictions, one a family, sorted."""
-    return sorted((paths.data() / "predictions").glob("*.parquet"))
+    return sorted((paths.data() / "predictions").glob(files.NAMED + ".parquet"))
 
 
 def read_predictions(*, dataset=None, models=None) -> pd.DataFrame:
@@ -272,9 +272,9 @@ def correct(dataset: str, *, models=None, labels: str = "original") -> Correct:
     first = parts[0]
     for extra in parts[1:]:
         if set(extra.index) != set(first.index) or not (extra["class_id"] == first["class_id"][extra.index]).all():
-            raise InputError("items", f"data/own/{name}: items of {dataset} differ from the shipped ones")
+            raise InputError("items", f"data/own/{name}: items of {dataset} differ from the shipped ones", _ANEW)
         if again := set(extra.columns) & set(first.columns) - {"class_id"}:
-            raise InputError("items", f"data/own/{name}: {some(sorted(again))} is among the shipped models")
+            raise InputError("items", f"data/own/{name}: {some(sorted(again))} is among the shipped models", _ANEW)
         first = first.join(extra.drop(columns="class_id"))
     answers = first.drop(columns="class_id")
     answers = answers.loc[:, answers.notna().all()]
@@ -305,12 +305,16 @@ def read_csv(name: str, path=None) -> pd.DataFrame:
     check_lock(path)
     try:
         header, *rows = files.csv_rows(path)
+        if header and header[0].startswith(seal.CSV_MARK):
+            if not seal.holds_csv(path.read_bytes()):
+                raise InputError("table", f"{paths.shown(path)}: its sha256 is not the one in its first line", _CHANGED)
+            header, *rows = rows
     except FileNotFoundError:
         raise _fault(path, "missing") from None
     except ValueError as fault:
         raise _fault(path, str(fault)) from None
     if header != list(columns):
-        raise _fault(path, f"columns are {some(header, 20)}, expected {some(columns, 20)}")
+        raise _fault(path, _unlike(header, columns))
     frame = pd.DataFrame(rows, columns=header, dtype=str)
     for column, kind in columns.items():
         try:
@@ -326,8 +330,11 @@ def write_csv(frame: pd.DataFrame, name: str, path=None) -> None:
     path = Path(path) if path else paths.data() / f"{name}.csv"
     frame = frame[list(CSV[name])].sort_values(KEYS[name], kind="stable")
     _check_keys(frame, KEYS[name], path)
-    with files.atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    texts = [text for column, kind in CSV[name].items() if kind is str for text in frame[column]]
+    if any(re.search("[\0\r]", str(text)) for text in texts):  # "\r" is not quoted, and ends a line
+        raise _fault(path, "a text holds a carriage return or NUL")
+    text = frame.to_csv(index=False, lineterminator="\n")
+    files.write_text(path, seal.stamped_csv(text) if _is_own(path) else text)
 
 
 def write_counts(frame: pd.DataFrame, path) -> None:
@@ -395,7 +402,16 @@ def _read_parquet(path: Path, kind: str, filters=None, *, lock: bool = True, col
         holds, version = str(meta["table"]), int(meta["version"])
     except FileNotFoundError:
         raise _fault(path, "missing") from None
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+    except (
+        pa.ArrowException,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as fault:
         if getattr(fault, "errno", None):  # a file that cannot be opened is not damaged
             what = f"{paths.shown(path)}: {os.strerror(fault.errno)}"
             raise ResourceError("table", what, "check its owner and the disk") from None
@@ -413,13 +429,23 @@ def _read_parquet(path: Path, kind: str, filters=None, *, lock: bool = True, col
     found = [(field.name, field.type) for field in schema][: len(declared)]
     extra = schema.names[len(declared) :]
     if found != [(f.name, f.type) for f in declared] or (extra and kind != "correct"):
-        raise _fault(path, f"columns are {some(schema.names, 20)}, expected {some(declared.names, 20)}")
+        raise _fault(path, _unlike(schema.names, declared.names))
     if not all(pa.types.is_boolean(schema.field(name).type) for name in extra):
         raise _fault(path, "a model column is not boolean")
+    if filters and _lacks_keys(handle, kind):  # which a filter would leave out
+        raise _fault(path, f"{' or '.join(KEYS[kind])} is missing in a row")
     try:
         return pq.read_table(path, filters=filters or None, columns=columns, page_checksum_verification=True)
     except (pa.ArrowException, OSError, ValueError):
         raise _fault(path, "damaged: a page checksum does not match") from None
+
+
+def _lacks_keys(handle: pq.ParquetFile, kind: str) -> bool:
+    """Whether the statistics of a file tell of a row without its key."""
+    places = [handle.schema_arrow.get_field_index(name) for name in KEYS[kind]]
+    groups = map(handle.metadata.row_group, range(handle.num_row_groups))
+    known = [group.column(place).statistics for group in groups for place in places]
+    return any(one is not None and one.null_count for one in known)
 
 
 _hashed: dict[Path, tuple] = {}
@@ -445,8 +471,8 @@ def hand_kept(text: str) -> dict[str, str]:
 def _locked() -> dict:
     """What `PROVENANCE.json` lists; nothing where it cannot be read, which `check_lock` then reports."""
     try:
-        return json.loads((paths.data() / "PROVENANCE.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return dict(json.loads((paths.data() / "PROVENANCE.json").read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
@@ -561,8 +587,13 @@ def _check(frame: pd.DataFrame, kind: str, path: Path) -> None:
             raise _fault(path, "a rank is negative, or an item of no class has one")
         if ((frame["label"] >= 0) & (frame["label"] == frame["pred"]) & (rank > 0)).any():
             raise _fault(path, "the label is the answer, yet its rank is not 0")
-    if kind == "confusions" and ((frame["count"] <= 0) | (frame["label"] == frame["pred"])).any():
-        raise _fault(path, "a confusion has no count, or label equals prediction")
+    if kind == "confusions":
+        if (frame["label"] < -1).any() or (frame["pred"] < 0).any():
+            raise _fault(path, "a label is below -1, or a prediction below 0")
+        if ((frame["count"] <= 0) | (frame["label"] == frame["pred"])).any():
+            raise _fault(path, "a confusion has no count, or label equals prediction")
+    if kind == "correct" and (frame["class_id"] < 0).any():
+        raise _fault(path, "a class id is negative")
 
 
 def _check_classes(frame: pd.DataFrame, path: Path) -> None:
@@ -613,13 +644,28 @@ def _positions(have: tuple, wanted, dataset: str) -> list[int]:
     return [where[model] for model in wanted]
 
 
+def _unlike(found, wanted) -> str:
+    """How the columns of a file differ from the declared ones.
+
+    >>> _unlike(["a", "c"], ["a", "b"])
+    'columns are not as declared: b missing, c not expected'
+    """
+    missing, more = [one for one in wanted if one not in found], [one[:60] for one in found if one not in wanted]
+    parts = ([f"{some(missing)} missing"] if missing else []) + ([f"{some(more)} not expected"] if more else [])
+    return f"columns are not as declared: {', '.join(parts) or 'in another order or of another type'}"
+
+
 def _is_own(path) -> bool:
     return Path(path).is_relative_to(paths.own())
 
 
+_ANEW = "make it again with analysis predict"
+_CHANGED = "changed on purpose: delete that line; else analysis verify --repair"
+
+
 def _fault(path: Path, what: str):
     if _is_own(path):
-        return InputError("table", f"{paths.shown(path)}: {what}", "make it again with analysis predict")
+        return InputError("table", f"{paths.shown(path)}: {what}", _ANEW)
     remedy = "restore it (git checkout data, or the archive again), or make data tables"
     if Path(path).name in (HAND_KEPT, "sources.csv") or Path(path).parent.name == "paper":
         remedy = f"restore it from git; changed on purpose: sha256sum it into data/{HAND_KEPT}"

@@ -3,7 +3,7 @@
 | what | vouched for by |
 |---|---|
 | shipped tables | `data/PROVENANCE.json`; files kept by hand: `data/SHA256SUMS` |
-| own tables (`data/own/`) | the sha256 inside each Parquet file, the rules of `tables`, the entries of the store |
+| own tables (`data/own/`) | the sha256 inside each file, the rules of `tables`, the entries of the store |
 | predictions in the store | their records (`store.verify`) |
 | figures and claim rows | the receipt of the run that wrote them; the tables that they were drawn from |
 | published files | `data/sources.csv` |
@@ -29,7 +29,7 @@ IMAGES = (".pdf", ".png")
 class Finding:
     """One file that is not as it should be: where, what is wrong, what to do, what was done.
 
-    `own` : it was made on this machine; else it is shipped or pinned
+    `own` : a table or figure that was made on this machine; else it is shipped, pinned or stored, which nobody edits
     `done` : what the repair did with it, "" for nothing; `whole`: it is right again
     """
 
@@ -53,7 +53,8 @@ class Report:
 
     @property
     def code(self) -> int:
-        """4 where a shipped or pinned file is wrong, 3 where one of this machine is, 0 where all is, or was made, well.
+        """4 where a shipped, pinned or stored file is wrong, 3 where an own table or figure is, 0 where all is, or was
+        made, well.
 
         >>> Report(findings=[Finding("a", "b", "c", own=True), Finding("a", "b", "c", own=False)]).code
         4
@@ -168,7 +169,7 @@ def _store(repair: bool) -> tuple[int, list[Finding]]:
     done = "set aside; run again what made it" if repair else ""
     problems = store.verify(set_aside=repair)
     whole = len(store._records(None))
-    return whole, [Finding(paths.shown(path), why, remedy, own=True, done=done) for path, why in problems]
+    return whole, [Finding(paths.shown(path), why, remedy, own=False, done=done) for path, why in problems]
 
 
 ALWAYS = ("class_counts.parquet", "confusions.parquet", "models.csv", "datasets.csv")  # where there is any own table
@@ -188,7 +189,9 @@ def _own(entries: list[store.Entry], repair: bool) -> tuple[int, list[Finding]]:
         try:
             read = _pairs(path, kind)
         except AnalysisError as fault:
-            damaged.append(_own_finding(path, fault.what.removeprefix(f"{paths.shown(path)}: ")))
+            finding = _own_finding(path, fault.what.removeprefix(f"{paths.shown(path)}: "))
+            # A user may have changed a CSV on purpose, and is told how to say so.
+            damaged.append(replace(finding, remedy=fault.remedy) if "on purpose" in fault.remedy else finding)
             continue
         pairs |= read
         answered |= read if kind == "correct" else set()
@@ -353,7 +356,7 @@ def _implied(facts: dict[str, list[dict]], entries: list[store.Entry]) -> set[tu
 
 def _figures(repair: bool) -> tuple[int, list[Finding]]:
     checked, found = 0, []
-    for receipt in sorted((paths.build() / "receipts").glob("*.json")):
+    for receipt in sorted((paths.build() / "receipts").glob(files.NAMED + ".json")):
         if not (paths.ROOT / "notebooks" / f"{receipt.stem}.ipynb").exists():
             continue  # of a notebook that was taken away
         try:
@@ -406,7 +409,7 @@ def _outdated() -> Iterator[Finding]:
     from .sources import check
 
     digests: dict[Path, str] = {}
-    for path in sorted(paths.figures().glob("*.json")):
+    for path in sorted(paths.figures().glob(files.NAMED + ".json")):
         try:
             inputs = check.read_json(path, where=paths.shown(path))["inputs"]
             known = {str(each["path"]): each["sha256"] for each in inputs}

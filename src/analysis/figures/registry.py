@@ -4,6 +4,7 @@ A figure is a pure function of one tidy table and draws nothing that is not in i
 it back and draws what it read, so a figure drawn again from its CSV has the same bytes.
 """
 
+import difflib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -75,10 +76,12 @@ def get(name: str) -> Drawing:
 
     Raises
     ------
-    UsageError : there is none; the message lists those there are.
+    UsageError : there is none; the message names the nearest, or some.
     """
     if name not in FIGURES:
-        raise UsageError("figure", f"{name}: no such figure", f"one of {', '.join(sorted(FIGURES))}")
+        near = difflib.get_close_matches(name, FIGURES, n=3)
+        remedy = f"near: {some(near)}" if near else f"one of {some(sorted(FIGURES))}"
+        raise UsageError("figure", f"{name}: no such figure", remedy)
     return FIGURES[name]
 
 

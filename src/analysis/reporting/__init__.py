@@ -14,6 +14,7 @@ import pandas as pd
 
 from .. import files, tables
 from ..errors import AnalysisError, ResourceError, UsageError, some
+from ..paths import shown
 from . import compute, place, reading
 from .forms import read
 from .reading import Answers
@@ -113,7 +114,7 @@ class Report:
         except AnalysisError:
             raise
         except OSError as fault:  # a folder that cannot be, as one in /proc
-            what = f"{folder}: {fault.strerror or fault}"
+            what = f"{shown(folder)}: {fault.strerror or type(fault).__name__}"
             raise ResourceError("write", what, "name a folder that can be written (-o)") from None
         return written
 
@@ -172,7 +173,7 @@ def report(
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise UsageError("seed", f"{seed}: no seed", "a whole number, 0 or above")
     if name is not None and (not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts):
-        raise UsageError("name", f"{name!r}: no name of a folder in build/report", "leave out .. and a leading /")
+        raise UsageError("name", f"{name[:60]!r}: no name of a folder in build/report", "leave out .. and a leading /")
     sources = list(predictions) if isinstance(predictions, (list, tuple)) else [predictions]
     wanted = (dataset,) if isinstance(dataset, str) else tuple(dataset or ())
     if not sources:

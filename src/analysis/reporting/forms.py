@@ -9,6 +9,7 @@ import json
 import re
 import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,19 @@ ROLES = {
     "dataset": "dataset",
     "model": "model",
 }
+# What numpy, zipfile and zlib raise for a file that is damaged or lies.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    KeyError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+)
+_UNREADABLE += (OverflowError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 _PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
 _FORMS = "a CSV, JSON, Parquet, .arrow, .npy or .npz file, or a folder of Hugging Face datasets"
 
@@ -154,13 +168,18 @@ def _json(path: Path, where: str) -> dict:
     except InputError:
         text = check.read_text(path, where=where, fault=InputError)
         try:
-            content = [json.loads(line) for line in text.split("\n") if line.strip()]
+            content = [check.parse_json(line) for line in text.split("\n") if line.strip()]
         except ValueError:
             raise InputError("table", f"{where}: not JSON, a key twice, or NaN in it", "write CSV instead") from None
     if isinstance(content, dict) and set(content) >= {"columns", "data"}:
-        frame = pd.DataFrame(content["data"], columns=content["columns"])
+        names, rows = content["columns"], content["data"]
+        rows = rows if isinstance(names, list) and isinstance(rows, list) else [None]
+        if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+            raise InputError("table", f"{where}: its rows are not as long as its columns", "write CSV instead")
+        frame = pd.DataFrame(rows, columns=list(map(str, names)))
     elif isinstance(content, dict) and all(isinstance(row, dict) for row in content.values()):
-        frame = pd.DataFrame.from_dict(content, orient="index").rename_axis("filename").reset_index()
+        frame = pd.DataFrame.from_dict(content, orient="index").rename_axis("filename")
+        frame = frame.reset_index(drop="filename" in frame)
     else:
         rows = content if isinstance(content, list) else []
         if not rows or not all(isinstance(row, dict) for row in rows):
@@ -229,9 +248,10 @@ def _numpy(path: Path, where: str) -> dict:
     try:
         if not zipfile.is_zipfile(path):
             return {"": files.npy(path)}
-        with np.load(path, allow_pickle=False) as loaded:
+        # The file is opened here, for numpy leaves one open that turns out to be no archive.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, OSError, KeyError, NotImplementedError, tokenize.TokenError, zipfile.BadZipFile):
+    except _UNREADABLE:
         what = f"{where}: not a plain array, or damaged (object arrays are pickles and never opened)"
         raise InputError("array", what, "save numbers or text with np.save or np.savez") from None
 
@@ -278,8 +298,11 @@ def _recognised(columns: dict, where: str, names) -> Raw:
         raise InputError("shape", f"{where}: columns differ in length ({sizes})", "one row an item in each")
     if not next(iter(rows.values()), 0):
         raise InputError("empty", f"{where}: no rows", "write it again")
-    if "model" in found and len(models := pd.unique(found["model"].astype(str))) > 1:
-        raise InputError("model", f"{where}: answers of {len(models)} models ({some(models, 3)})", "one model a file")
+    if "model" in found and len(models := pd.unique(_text(found["model"]))) > 1:
+        names = some([one[:40] for one in models], 3)
+        raise InputError("model", f"{where}: answers of {len(models)} models ({names})", "one model a file")
+    if "pred" in found and "topk" in found and all(map(_is_missing, found["topk"])):
+        del found["topk"]  # as this project's own store writes answers without them
     topk, confidence = found.get("topk"), found.get("confidence")
     if topk is not None:
         topk = _lists(topk, f"{where}: the top k")
@@ -319,7 +342,7 @@ def _by_role(columns: dict, where: str) -> tuple[dict, list[str]]:
     if by_index or (not answered and _is_timm_by_label(folded, found)):
         _as_timm(columns, numbered, found, used, where)
     elif not answered and "topk" not in found:
-        have = some([repr(str(name)[:30]) for name in columns], 8)
+        have = some([repr(str(name)[:30]) for name in columns])
         raise InputError("columns", f"{where}: no column of predictions among {have}", "name it pred")
     told = ", ".join(f"{name} as {role.replace('_', ' ')}" for role, name in used.items() if name != role and name)
     return found, [f"Read {told}."] if told else []
@@ -385,6 +408,7 @@ def _class_column(values, what: str, where: str) -> np.ndarray:
     if values.ndim != 1:
         raise InputError("shape", f"{where}: {what} has shape {values.shape}", "one class an item")
     if values.dtype.kind in "iu":
+        _none_too_large(values > np.iinfo(np.int64).max, what, where)
         return values.astype(np.int64)
     if values.dtype.kind == "f" or (values.dtype == object and all(isinstance(v, float) for v in values)):
         number = values.astype(float)
@@ -392,14 +416,27 @@ def _class_column(values, what: str, where: str) -> np.ndarray:
         if (number != np.round(number)).any():
             hint = "give classes, or scores of shape (items, classes)"
             raise InputError("dtype", f"{where}: {what} holds fractions", hint)
+        _none_too_large(np.abs(number) > 2**53, what, where)
         return number.astype(np.int64)
     if values.dtype.kind == "b":
         return values.astype(np.int64)
-    _none_missing(np.array([v is None or v != v or not str(v).strip() for v in values]), what, where)
+    _none_missing(np.array([_is_missing(v) for v in values]), what, where)
     text = np.array([str(v).strip() for v in values], dtype=object)
     if all(re.fullmatch(r"-?\d{1,18}(\.0+)?", one) for one in set(text)):
         return np.array([int(one.split(".")[0]) for one in text], dtype=np.int64)
     return text
+
+
+def _is_missing(value) -> bool:
+    if isinstance(value, list | tuple | dict | np.ndarray):
+        return False
+    return value is None or value is pd.NA or value != value or not str(value).strip()
+
+
+def _none_too_large(bad: np.ndarray, what: str, where: str) -> None:
+    if bad.any():
+        fault = f"{where}: {what} in row {int(bad.argmax()) + 1} is too large for a number of a class"
+        raise InputError("index", fault, "number classes from 0")
 
 
 def _none_missing(missing: np.ndarray, what: str, where: str) -> None:
@@ -415,9 +452,9 @@ def _none_missing(missing: np.ndarray, what: str, where: str) -> None:
 def _lists(values, what: str) -> np.ndarray:
     """Several classes an item, best first: (items, k); from lists, arrays, or text such as "[1 2 3]" or "1 2 3"."""
     values = np.asarray(values)
-    if values.ndim == 2:
-        return values.astype(np.int64) if values.dtype.kind in "iu" else values
-    parsed = [_split(v) if isinstance(v, str) else np.atleast_1d(v).tolist() for v in values]
+    if values.ndim == 2 and values.shape[1]:
+        return _class_column(values.reshape(-1), "class", what).reshape(values.shape)
+    parsed = [_split(v) if isinstance(v, str) else list(v) if isinstance(v, list | np.ndarray) else [v] for v in values]
     length = {len(row) for row in parsed}
     if len(length) != 1 or length == {0}:
         raise InputError("shape", f"{what} has {some(sorted(length))} classes in different rows", "as many in each")
@@ -494,14 +531,14 @@ def _first(value):
     """The first of several confidences, best first, as lists or as NumPy prints them."""
     if isinstance(value, str) and value.strip().startswith("["):
         return next(iter(re.split(r"[\s,]+", value.strip().strip("[]").strip())), None)
-    return value if isinstance(value, str) or np.ndim(value) == 0 else value[0]
+    return (value[0] if len(value) else None) if isinstance(value, list | tuple | np.ndarray) else value
 
 
 def _ids(values, where: str) -> np.ndarray:
     if values.dtype.kind == "f":
         raise InputError("items", f"{where}: item ids are fractions", "give ids as text or whole numbers")
     text = _text(values)
-    _none_missing(np.array([v is None or v != v or not str(v).strip() for v in values]), "item id", where)
+    _none_missing(np.array([_is_missing(v) for v in values]), "item id", where)
     return text
 
 

@@ -510,14 +510,13 @@ def split_sets(raw: Raw, datasets: tuple[str, ...]) -> list[tuple[str | None, Ra
     if raw.dataset is None:
         return [(None, raw)]
     have = list(pd.unique(raw.dataset))
+    told = some([one[:40] for one in have], 4)
     if datasets:
         absent = [name for name in datasets if name not in have]
         if absent:
-            raise InputError("dataset", f"{raw.where}: no rows of {absent[0]}", f"it holds {some(have, 4)}")
+            raise InputError("dataset", f"{raw.where}: no rows of {absent[0]}", f"it holds {told}")
     elif len(have) > 1:
-        raise InputError(
-            "dataset", f"{raw.where}: {len(have)} data sets ({some(have, 4)})", "name some: --dataset NAME"
-        )
+        raise InputError("dataset", f"{raw.where}: {len(have)} data sets ({told})", "name some: --dataset NAME")
     shipped = set(tables.rows_of("datasets")["dataset"])
     return [(name if name in shipped else OWN, raw.take(raw.dataset == name)) for name in (datasets or have)]
 

@@ -88,17 +88,25 @@ def checked(
     where : the file, for messages
     """
     n_items, top5 = len(items.item_id), None
+    order = np.arange(n_items) if item_id is None else check.check_ids(where, item_id, items.item_id)
+
+    def in_order(column):
+        if len(column) != n_items:
+            raise check.IntegrityError("items", f"{where}: {len(column)} rows, expected {n_items}")
+        return column[order]
+
     if topk is not None:
+        topk = np.asarray(topk)
+        if topk.ndim != 2 or topk.shape[1] != 5:
+            raise check.IntegrityError("shape", f"{where}: shape {topk.shape}, expected ({n_items}, 5)")
+        topk = topk[order] if len(topk) == n_items else topk
         topk = check.check_topk(where, topk, items.label, n_classes=items.n_classes)
         pred, top5 = topk[:, 0], (topk == items.label[:, None]).any(axis=1)
-    pred = check.check_classes(where, pred, n_classes=items.n_classes, what="pred")
-    if len(pred) != n_items and item_id is None:
-        raise check.IntegrityError("items", f"{where}: {len(pred)} rows, expected {n_items}")
-    order = np.arange(n_items) if item_id is None else check.check_ids(where, item_id, items.item_id)
-    pred = pred[order]
+    else:
+        pred = in_order(check.check_classes(where, pred, n_classes=items.n_classes, what="pred"))
     if label is not None:
         label = check.check_classes(where, label, n_classes=items.n_classes, what="label")
-        check.check_labels(where, label[order], items.label, n_classes=items.n_classes)
+        check.check_labels(where, in_order(label), items.label, n_classes=items.n_classes)
     if confidence is not None:
         confidence = check.check_confidence(where, confidence, n_items=n_items)[order]
     check.check_order(where, items.label, pred, n_classes=items.n_classes)

@@ -276,7 +276,7 @@ def imagenet_id(key: str, *, where: str) -> tuple[str, str]:
         severity = re.findall(r"\d+", rest)
         if kind == "c" and corruption and len(severity) == 1 and severity[0] in list("12345"):
             return f"imagenet-c/{corruption}/{severity[0]}", f"paper/{network}"
-    raise InputError("table", f"{where}: a model of unknown kind")
+    raise InputError("table", f"{where}: a model of unknown kind", "bring the authors' own file")
 
 
 def git_blob(path: Path) -> str:

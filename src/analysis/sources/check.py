@@ -50,7 +50,7 @@ def check_ids(where: str, item_id, expected, *, fault=IntegrityError) -> np.ndar
     array([1, 0])
     >>> check_ids("a.csv", ["a", "a"], ["a", "b"])
     Traceback (most recent call last):
-    analysis.errors.IntegrityError: error[items] a.csv: 1 id occurs more than once (first: a)
+    analysis.errors.IntegrityError: error[items] a.csv: 1 id occurs more than once (first: a); give one row an item
     """
     item_id, expected = np.asarray(item_id), np.asarray(expected)
     if item_id.ndim != 1 or item_id.dtype.kind not in "iuUO":
@@ -62,7 +62,8 @@ def check_ids(where: str, item_id, expected, *, fault=IntegrityError) -> np.ndar
     twice = ids[ids.duplicated()].unique()
     if len(twice):
         verb = "id occurs" if len(twice) == 1 else "ids occur"
-        raise fault("items", f"{where}: {len(twice)} {verb} more than once (first: {_shown(twice[0])})")
+        what = f"{where}: {len(twice)} {verb} more than once (first: {_shown(twice[0])})"
+        raise fault("items", what, "give one row an item")
     at = ids.get_indexer(expected)
     absent, unknown = expected[at < 0], item_id[~ids.isin(expected)]
     if len(absent) or len(unknown):
@@ -174,6 +175,14 @@ def read_text(path, *, where: str, fault=IntegrityError) -> str:
 
 def read_json(path, *, where: str, fault=IntegrityError):
     """The content of a JSON file; a repeated key, NaN and infinite numbers are refused."""
+    try:
+        return parse_json(read_text(path, where=where, fault=fault))
+    except ValueError:
+        raise fault("table", f"{where}: not JSON, a key twice, or a number that is not finite") from None
+
+
+def parse_json(text: str):
+    """The value of a JSON text; ValueError where it is none, or says something twice or no finite number."""
 
     def unique(pairs):
         if len({key for key, _ in pairs}) != len(pairs):
@@ -186,10 +195,9 @@ def read_json(path, *, where: str, fault=IntegrityError):
         return float(text)
 
     try:
-        text = read_text(path, where=where, fault=fault)
         return json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
-    except (ValueError, RecursionError):
-        raise fault("table", f"{where}: not JSON, a key twice, or a number that is not finite") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read_rows(path, *, columns=None, header=None, where: str, fault=IntegrityError) -> list[list[str]]:

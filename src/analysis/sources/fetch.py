@@ -65,7 +65,7 @@ def _sources(path: Path, mtime_ns: int, size: int) -> dict[str, Source]:
     found = {row["name"]: Source(**row) for row in tables.read_csv("sources", path).to_dict("records")}
     for name in found:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise IntegrityError("sources", f"{paths.shown(path)}: a name leads out of the folder")
+            raise IntegrityError("sources", f"{paths.shown(path)}: a name leads out of the folder", "git checkout it")
     return found
 
 
@@ -83,7 +83,7 @@ def locate(name: str) -> Path:
     """
     source = sources().get(name)
     if source is None:
-        raise IntegrityError("sources", f"{name}: not in data/sources.csv")
+        raise IntegrityError("sources", f"{name}: not in data/sources.csv", "add it there, with its size and sha256")
     path = _present(source)
     if path is None:
         raise IntegrityError("missing", f"{name}: not on this machine", "run make data")
@@ -174,6 +174,9 @@ def _altered(path: Path, fault: str) -> IntegrityError:
     return IntegrityError("hash", f"{paths.shown(path)}: {fault}", remedy)
 
 
+_NO_FILE = "nothing was kept; run make data again later, and report it if it stays"
+
+
 class _Again(Exception):
     """A fault that may pass: retried, then reported as `fault`."""
 
@@ -188,7 +191,7 @@ def _download(source: Source, stop: threading.Event, active: set) -> None:
         try:
             return _download_once(source, stop, active)
         except _Again as again:
-            if stop.is_set() or attempt == ATTEMPTS - 1:
+            if attempt == ATTEMPTS - 1:
                 raise again.fault from again.__cause__
             pause = PAUSE * 2**attempt if again.after is None else again.after
             stop.wait(min(pause, LONGEST_PAUSE))
@@ -220,7 +223,7 @@ def _download_once(source: Source, stop: threading.Event, active: set) -> None:
                     received += len(block)
                     start = start or block[:512]
                     if stop.is_set():
-                        raise NetworkError("stopped", f"{source.name}: stopped")
+                        raise NetworkError("stopped", f"{source.name}: stopped", "run make data again")
                     if received > source.bytes:
                         break
                     if time.monotonic() > deadline:
@@ -228,13 +231,14 @@ def _download_once(source: Source, stop: threading.Event, active: set) -> None:
                         raise NetworkError("timeout", what, "try again later")
                     file.write(block)
         except (requests.TooManyRedirects, requests.exceptions.InvalidURL) as fault:
-            raise NetworkError("network", f"{host}: {source.name}: {type(fault).__name__}") from fault
+            raise NetworkError("network", f"{host}: {source.name}: {type(fault).__name__}", _NO_FILE) from fault
         except (requests.RequestException, urllib3.exceptions.HTTPError) as fault:
             what = f"{host}: {source.name} not fetched ({_cause(fault)})"
             again = NetworkError("network", what, "check the connection and run make data again")
             raise _Again(again) from fault
-        if received != source.bytes or files.sha256(temporary) != source.sha256:
-            raise IntegrityError("hash", f"{host} sent {_describe(start, received, source)} ({source.name})")
+        if files.sha256(temporary) != source.sha256:
+            what = f"{host} sent {_describe(start, received, source)} ({source.name})"
+            raise IntegrityError("hash", what, _NO_FILE)
         with contextlib.suppress(FileNotFoundError):  # another process may fetch the same file, and be done with it
             if target.exists() and _fault_of(target, source):
                 files.set_aside(target)

@@ -342,20 +342,25 @@ def limit(seconds: int) -> None:
             continue
 
 
+def answer(content: bytes) -> dict:
+    """What the child says of a file of that content."""
+    try:
+        need(len(content) <= LARGEST_FILE, "too long")
+        return {"columns": load(content)}
+    except Refused as refused:
+        return {"refused": str(refused)}
+
+
 def main() -> None:
     job = json.load(sys.stdin)
     limit(job["seconds"])
     for path in job["paths"]:
         try:
             with open(path, "rb") as file:
-                content = file.read(LARGEST_FILE + 1)
-            need(len(content) <= LARGEST_FILE, "too long")
-            answer = {"columns": load(content)}
-        except Refused as refused:
-            answer = {"refused": str(refused)}
+                said = answer(file.read(LARGEST_FILE + 1))
         except OSError:
-            answer = {"refused": "not readable"}
-        sys.stdout.write(json.dumps(answer, allow_nan=False) + "\n")
+            said = {"refused": "not readable"}
+        sys.stdout.write(json.dumps(said, allow_nan=False) + "\n")
         sys.stdout.flush()
 
 

@@ -135,7 +135,7 @@ def load(
         return noisy(load(base, path=path, max_chars=max_chars), kind, int(severity) if severity.isdecimal() else -1)
     if name.endswith("-cv") and name.removesuffix("-cv") in HINT3:
         raise UsageError(
-            "corpus", f"{name}: is cut from training data", f"use folds(load({name.removesuffix('-cv')!r}))"
+            "corpus", f"{name}: is cut from training data", f"use folds(load('{name.removesuffix('-cv')}'))"
         )
     raise UsageError("corpus", f"{name}: unknown", f"there are {some(NAMES, 20)}, csv:TRAIN,TEST and hf:PATH")
 
@@ -164,7 +164,7 @@ def make(
     """
     classes = tuple(classes)
     if len(set(classes)) != len(classes):
-        raise fault("classes", f"{name}: a class name occurs twice")
+        raise fault("classes", f"{name}: a class name occurs twice", "name every class once")
     parts, cut, empty = {}, 0, 0
     for part, given in (("train", train), ("validation", validation), ("test", test)):
         if given is None:
@@ -183,7 +183,7 @@ def make(
             blank = sum(not one.strip() for one in whole)
             empty += blank
             if blank == len(whole):
-                raise fault("texts", f"{where}: {'no texts' if not whole else 'every text is empty'}")
+                raise fault("texts", f"{where}: {'no texts' if not whole else 'every text is empty'}", "bring texts")
     present = np.unique(parts["train"][1])
     if len(present) < 2:
         only = classes[present[0]] if len(present) else "none"
@@ -191,10 +191,11 @@ def make(
     absent = sorted(set(range(len(classes))) - set(present.tolist()))
     if absent:
         shown = some([_short(classes[one]) for one in absent], 3)
-        raise fault("classes", f"{name} (train): {len(absent)} classes have no text ({shown})")
+        what = f"{name} (train): {len(absent)} classes have no text ({shown})"
+        raise fault("classes", what, "add texts of them, or leave them out of the classes")
     ids = np.array([str(row) for row in range(len(parts["test"][0]))] if test_id is None else list(test_id), object)
     if len(ids) != len(parts["test"][0]) or len(set(ids.tolist())) != len(ids):
-        raise fault("items", f"{name} (test): ids are not one a text, each once")
+        raise fault("items", f"{name} (test): ids are not one a text, each once", "number them anew")
     overlap = shared(parts["train"][0], parts["test"][0])
     if overlap > max_overlap:
         raise fault(
@@ -283,7 +284,8 @@ def with_test(corpus: Corpus, texts: Sequence[str], *, name: str) -> Corpus:
     """The same corpus with other test texts for the same items, under another name (noise): ids and labels stay."""
     texts = tuple(texts)
     if len(texts) != len(corpus.test_text):
-        raise InputError("items", f"{name}: {len(texts)} texts, expected {len(corpus.test_text)}")
+        what = f"{name}: {len(texts)} texts, expected {len(corpus.test_text)}"
+        raise InputError("items", what, "give one text an item")
     parts = (
         (corpus.train_text, corpus.train_label),
         (corpus.validation_text, corpus.validation_label),
@@ -344,7 +346,8 @@ def _texts(texts: Sequence, *, where: str, fault) -> list[str]:
 def _labels(labels: Sequence, n: int, n_classes: int, *, lowest: int, where: str, fault) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.shape != (n,) or (n and labels.dtype.kind not in "iu"):
-        raise fault("labels", f"{where}: {len(labels)} labels of type {labels.dtype}, expected {n} class ids")
+        what = f"{where}: {len(labels)} labels of type {labels.dtype}, expected {n} class ids"
+        raise fault("labels", what, "give one class id a text")
     bad = np.flatnonzero((labels < lowest) | (labels >= n_classes))
     if len(bad):
         what = f"{where}: label {labels[bad[0]]} in row {bad[0]}"

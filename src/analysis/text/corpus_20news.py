@@ -18,6 +18,7 @@ import hashlib
 import json
 import tempfile
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def _content(path: str) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(kept) as archive:
             content = {key: archive.read(key) for key in archive.namelist()}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError):
         content = {}
     return _checked(content, where=paths.shown(kept), fault=IntegrityError)
 

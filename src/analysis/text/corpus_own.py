@@ -108,7 +108,8 @@ def _parts(name, trained, asked, ids, names, out_of_scope, licence) -> dict:
     for part, (_, labels) in (("train", trained), ("test", asked)):
         bad = [row for row, one in enumerate(labels) if one is None or one != one or str(one) == ""]
         if bad:
-            raise InputError("labels", f"{name} ({part}): {len(bad)} rows have no label (rows {some(bad, 3)})")
+            what = f"{name} ({part}): {len(bad)} rows have no label (rows {some(bad, 3)})"
+            raise InputError("labels", what, "label them or take them out")
     trained, asked = ((texts, [str(one) for one in labels]) for texts, labels in (trained, asked))
     if out_of_scope is not None:
         rows = [row for row, one in enumerate(trained[1]) if one != out_of_scope]

@@ -9,6 +9,7 @@ import hashlib
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class Encoder:
                 if vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == len(texts):
                     return vectors
                 raise ValueError
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
                 files.set_aside(path)
         vectors = self.embed(texts)
         with files.atomic(path) as temporary, open(temporary, "wb") as file:

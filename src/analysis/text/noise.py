@@ -77,7 +77,7 @@ def apply(texts: Sequence[str], ids: Sequence[str], *, kind: str, severity: int,
     if severity not in SEVERITIES:
         raise UsageError("noise", f"severity {severity}", "1 to 5")
     if len(texts) != len(ids):
-        raise InputError("items", f"{len(texts)} texts and {len(ids)} ids")
+        raise InputError("items", f"{len(texts)} texts and {len(ids)} ids", "give one id a text")
     change, rate = _CHANGES[kind], RATES[kind][severity - 1]
     return [change(text, rate, f"{seed}\0{kind}\0{item}") for text, item in zip(texts, ids, strict=True)]
 

@@ -33,6 +33,9 @@ def survey(dataset: str, place: Path) -> list[Found]:
     return [_found(family, "cifar10", place, data.name, 0, _labels(labels), len(_images(data)))]
 
 
+_AGAIN = "download the archive again"
+
+
 def _binary(family: str, place: Path) -> Found:
     path = place / BINARY[family]
     width, size = record_bytes(path), path.stat().st_size
@@ -48,7 +51,7 @@ def _binary(family: str, place: Path) -> Found:
 def _check_names(family: str, path: Path) -> None:
     """Where the authors' list of names is there, it has to be in the order of the class list."""
     if path.is_file() and [name for name in lines(path) if name] != classes.names(family):
-        raise InputError("classes", f"{paths.shown(path)}: not the names of {family} in their order")
+        raise InputError("classes", f"{paths.shown(path)}: not the names of {family} in their order", _AGAIN)
 
 
 def _corrupted(family: str, wanted: list[str], place: Path) -> list[Found]:
@@ -63,7 +66,7 @@ def _corrupted(family: str, wanted: list[str], place: Path) -> list[Found]:
     n = len(labels) // SEVERITIES
     if len(labels) % SEVERITIES or (labels.reshape(SEVERITIES, n) != labels[:n]).any():
         what = f"{len(labels)} labels, not {SEVERITIES} times the same"
-        raise InputError("array", f"{paths.shown(place / 'labels.npy')}: {what}", "download the archive again")
+        raise InputError("array", f"{paths.shown(place / 'labels.npy')}: {what}", _AGAIN)
     found = []
     for name in wanted[:1] or [name for name in CORRUPTIONS if (place / f"{name}.npy").is_file()]:
         path = place / f"{name}.npy"
@@ -71,7 +74,7 @@ def _corrupted(family: str, wanted: list[str], place: Path) -> list[Found]:
             raise InputError("images", f"{paths.shown(path)}: no such file", "bring it, or ask for another corruption")
         if len(_images(path)) != len(labels):
             what = f"{len(_images(path))} images, labels.npy has {len(labels)}"
-            raise InputError("array", f"{paths.shown(path)}: {what}", "download the archive again")
+            raise InputError("array", f"{paths.shown(path)}: {what}", _AGAIN)
         for severity in wanted[1:] or severities:
             first = (int(severity) - 1) * n
             space = family.removesuffix("-c")
@@ -83,14 +86,15 @@ def _images(path: Path) -> np.ndarray:
     images = array(path)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3):
         what = f"{images.dtype} {images.shape}, expected uint8 (images, {SIDE}, {SIDE}, 3)"
-        raise InputError("array", f"{paths.shown(path)}: {what}", "download it again")
+        raise InputError("array", f"{paths.shown(path)}: {what}", _AGAIN)
     return images
 
 
 def _labels(path: Path) -> np.ndarray:
     labels = array(path)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise InputError("array", f"{paths.shown(path)}: {labels.dtype} {labels.shape}, expected integers (items,)")
+        what = f"{labels.dtype} {labels.shape}, expected integers (items,)"
+        raise InputError("array", f"{paths.shown(path)}: {what}", _AGAIN)
     return np.array(labels, dtype=np.int64)
 
 
@@ -98,9 +102,10 @@ def _found(dataset: str, space: str, place: Path, name: str, first: int, label: 
     """Rows `first` to `first + n` of file `name` as a set, held against the known items."""
     n_classes = len(classes.ids(space))
     if n != len(label):
-        raise InputError("array", f"{dataset} in {paths.shown(place)}: {n} images, {len(label)} labels")
+        raise InputError("array", f"{dataset} in {paths.shown(place)}: {n} images, {len(label)} labels", _AGAIN)
     if not len(label) or label.min() < 0 or label.max() >= n_classes:
-        raise InputError("array", f"{dataset} in {paths.shown(place)}: no labels, or outside 0 to {n_classes - 1}")
+        what = f"no labels, or outside 0 to {n_classes - 1}"
+        raise InputError("array", f"{dataset} in {paths.shown(place)}: {what}", _AGAIN)
     items = ItemSet(
         dataset=dataset,
         label_space=space,

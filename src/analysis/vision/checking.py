@@ -206,7 +206,7 @@ def main(folder: Path, *, datasets: tuple[str, ...], quick: bool, jobs: int | No
     InputError : anything is wrong or missing.
     """
     if jobs is not None and jobs < 1:
-        raise UsageError("jobs", f"{jobs}: needs at least 1")
+        raise UsageError("jobs", f"{jobs} processes", "give 1 or more")
     reports = []
     for dataset in datasets or recognise(folder):
         for report in check(dataset, folder, quick=quick, jobs=jobs):

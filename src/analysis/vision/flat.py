@@ -48,9 +48,9 @@ def kaggle(path: Path) -> dict[str, int]:
     try:
         (header, *rows) = files.csv_rows(path)
     except ValueError as fault:
-        raise InputError("classes", f"{paths.shown(path)}: {fault}") from None
+        raise InputError("classes", f"{paths.shown(path)}: {fault}", _AGAIN) from None
     if header != ["ImageId", "PredictionString"]:
-        raise InputError("classes", f"{paths.shown(path)}: columns are not ImageId, PredictionString")
+        raise InputError("classes", f"{paths.shown(path)}: columns are not ImageId, PredictionString", _AGAIN)
     index = wnid_index()
     found = {name: index.get(text.split(" ", 1)[0]) for name, text in rows}
     if None in found.values() or len(found) != len(rows):

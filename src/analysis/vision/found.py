@@ -45,7 +45,9 @@ def lines(path: Path) -> list[str]:
     except FileNotFoundError:
         raise InputError("classes", f"{paths.shown(path)}: no such file", "bring it beside the images") from None
     except UnicodeDecodeError as fault:
-        raise InputError("classes", f"{paths.shown(path)}: not UTF-8 text (byte {fault.start})") from None
+        raise InputError(
+            "classes", f"{paths.shown(path)}: not UTF-8 text (byte {fault.start})", "save it as UTF-8"
+        ) from None
     return text.rstrip("\n").split("\n") if text.strip() else []
 
 

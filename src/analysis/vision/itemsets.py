@@ -155,7 +155,7 @@ def _array(path: Path, _identity: tuple) -> np.ndarray:
     try:
         return files.npy(path, mapped=True)
     except ValueError as fault:
-        raise InputError("array", f"{paths.shown(path)}: {fault}") from None
+        raise InputError("array", f"{paths.shown(path)}: {fault}", "download it again") from None
 
 
 @lru_cache(maxsize=4)

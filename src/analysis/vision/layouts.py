@@ -63,7 +63,8 @@ def open_set(dataset: str, images: Path | str | None = None, *, allow_missing: b
                 remedy += "; --allow-missing (allow_missing=True) takes an incomplete set"
             raise InputError("images", f"{one.items.dataset} in {paths.shown(one.place)}: {examples}", remedy)
         if not len(one.items):
-            raise InputError("images", f"{one.items.dataset} in {paths.shown(one.place)}: no images")
+            what = f"{one.items.dataset} in {paths.shown(one.place)}: no images"
+            raise InputError("images", what, "give the folder with the images")
     return [one.items for one in found]
 
 

@@ -79,16 +79,15 @@ def locate(dataset: str, images: Path | str | None) -> Path:
     twice = [below for place in there for below in inner(place) if below.name == place.name]
     nested = next((below for below in twice if _fits(dataset, below)), None)
     remedy = f"did you mean {paths.shown(nested)}?" if nested else "name the folder that holds the set"
-    where = some([paths.shown(place) for place in looked], most=8) or "(no folder was named)"
-    raise InputError("images", f"{dataset}: not found; looked at {where}", remedy)
+    names = some([name or "itself" for name in PLACES[dataset]], most=8)
+    raise InputError("images", f"{dataset}: not found; looked at {names} of {_bases(images)}", remedy)
 
 
 def fitting(dataset: str, images) -> tuple[list[Path], list[Path]]:
     """The folders that could be the set, and all that were looked at."""
     if images is None:
         # The folder of the mirror and of data/raw is not itself a set, so "" is left out.
-        bases = [base for base in (paths.mirror(), paths.raw()) if base is not None]
-        looked = [base / name for base in bases for name in PLACES[dataset] if name]
+        looked = [base / name for base in _homes() for name in PLACES[dataset] if name]
         first = [place for place in looked if _fits(dataset, place)][:1]
         return first, looked
     base = Path(images).expanduser()
@@ -101,6 +100,15 @@ def fitting(dataset: str, images) -> tuple[list[Path], list[Path]]:
         if _fits(dataset, place) and not any(os.path.samefile(place, other) for other in found):
             found.append(place)
     return found, looked
+
+
+def _homes() -> list[Path]:
+    """Where published files lie, if no folder is named."""
+    return [base for base in (paths.mirror(), paths.raw()) if base is not None]
+
+
+def _bases(images) -> str:
+    return some([paths.shown(base) for base in (_homes() if images is None else [Path(images).expanduser()])])
 
 
 def inner(place: Path) -> Iterable[Path]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import files, paths, store
-from ..errors import InputError, UsageError, some
+from ..errors import InputError, IntegrityError, UsageError, some
 from ..progress import Progress
 from . import corruptions, devices, engine, layouts, pool, prepare, scale, zoo
 from .itemsets import ItemSet
@@ -386,9 +386,8 @@ def _publish(plan: Plan, outcome: engine.Outcome, allow_bad: int) -> dict[str, d
             try:
                 entry = store.join(recipe, digests[run.source], about=about, folder=plan.options.folder)
             except store.MissingParts as fault:
-                raise InputError(
-                    "store", f"{run.model} on {run.dataset}: {len(fault.blocks)} blocks were lost", "run again"
-                ) from None
+                what = f"{run.model} on {run.dataset}: {len(fault.blocks)} blocks were lost"
+                raise IntegrityError("store", what, "run again") from None
             plan.entries[entry.key] = _remembered(entry)
     return spoilt
 

@@ -71,11 +71,15 @@ class Geometry:
             known = ", ".join(_FILTERS)
             raise UsageError("geometry", f"interpolation {self.interpolation}: not supported", f"known: {known}")
         if self.mode not in ("center", "squash", "border") or self.offset not in ("round", "floor"):
-            raise UsageError("geometry", f"mode {self.mode}, offset {self.offset}: not supported")
+            raise UsageError(
+                "geometry", f"mode {self.mode}, offset {self.offset}: not supported", "see prepare.Geometry"
+            )
         resize = self.resize if isinstance(self.resize, tuple) else (self.resize,) * 2
         whole = len(resize) == len(crop) == 2 and (self.resize is None or min(resize) > 0) and min(crop) > 0
         if not whole or (self.mode != "center" and not isinstance(self.resize, tuple)):
-            raise UsageError("geometry", f"resize {self.resize}, crop {self.crop}: not (height, width)")
+            raise UsageError(
+                "geometry", f"resize {self.resize}, crop {self.crop}: not (height, width)", "see prepare.Geometry"
+            )
 
     def as_dict(self) -> dict:
         """The fields in a form for JSON (lists for tuples): part of the key of a prediction."""

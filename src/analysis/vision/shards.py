@@ -66,5 +66,6 @@ def fetch(name: str) -> Path:
         raise NetworkError("hub", f"{name}: {what}", remedy) from fault
     places = sorted({path.parent for path in Path(folder).rglob("*.parquet") if is_shard(path.name)})
     if len(places) != 1:
-        raise InputError("images", f"{name}: {len(places)} folders of validation shards, expected one")
+        what = f"{name}: {len(places)} folders of validation shards, expected one"
+        raise InputError("images", what, "name the folder of the shards instead")
     return places[0]

@@ -245,7 +245,8 @@ def _package(rest: str) -> Model:
     module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     own = list(module.state_dict())
     if len(own) != len(state):
-        raise IntegrityError("weights", f"{path.name}: {len(state)} tensors, the network has {len(own)}")
+        what = f"{path.name}: {len(state)} tensors, the network has {len(own)}"
+        raise IntegrityError("weights", what, "install timm as requirements/ pins it")
     # The file has the names of another port and the same order; the shapes are compared below.
     zoo_files.load_strictly(module, dict(zip(own, state.values(), strict=True)), path.name)
     about = zoo_local.timm_about(module) | {

@@ -192,7 +192,7 @@ def published(model: str) -> dict:
     return {}
 
 
-def unknown(model: str, known, otherwise: str = "") -> UsageError:
+def unknown(model: str, known, otherwise: str = "see docs/imagenet.md") -> UsageError:
     """The fault of a name that is not there, with the nearest that are."""
     near = difflib.get_close_matches(model, list(known), n=4, cutoff=0.5)
     return UsageError("model", f"{model}: no such model", f"near it: {', '.join(near)}" if near else otherwise)

@@ -11,6 +11,7 @@ from ..errors import InputError, some
 PICKLED = (".pt", ".pth", ".bin")
 _MOST_HEADER = 1 << 25  # bytes of JSON in front of a safetensors file; that of ViT-L is 40 kB
 _BETTER = "save it with safetensors.torch.save_file(model.state_dict(), ...)"
+_OTHER = "name the architecture that the weights are of"
 _PREFIXES = ("module.", "_orig_mod.")
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
@@ -27,7 +28,7 @@ def read_state(path) -> tuple[dict, list[str]]:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise InputError("weights", f"{paths.shown(path)}: no such file")
+        raise InputError("weights", f"{paths.shown(path)}: no such file", "give the file of the weights")
     if path.suffix == ".safetensors":
         state = _safetensors(path)
     elif path.suffix in PICKLED:
@@ -47,7 +48,7 @@ def _safetensors(path: Path) -> dict:
     with open(path, "rb") as file:
         header = int.from_bytes(file.read(8), "little")
     if not 2 <= header <= min(path.stat().st_size - 8, _MOST_HEADER):
-        raise InputError("weights", f"{paths.shown(path)}: truncated, or no safetensors file")
+        raise InputError("weights", f"{paths.shown(path)}: truncated, or no safetensors file", "get the file again")
     try:
         return load_file(path)
     except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as fault:
@@ -115,11 +116,11 @@ def load_strictly(module, state: dict, where: str) -> None:
     unknown = len(state.keys() - own.keys())
     if missing or unknown:
         lacks = f"lacks {len(missing)} of {len(own)} tensors" + (f" ({some(missing, 3)})" if missing else "")
-        raise InputError("weights", f"{where}: {lacks}, has {unknown} others", "is it another architecture?")
+        raise InputError("weights", f"{where}: {lacks}, has {unknown} others", _OTHER)
     shapes = [name for name in own if own[name].shape != state[name].shape]
     if shapes:
         first = f"{shapes[0]} is {tuple(state[shapes[0]].shape)}, the network has {tuple(own[shapes[0]].shape)}"
-        raise InputError("weights", f"{where}: {len(shapes)} tensors of another shape ({first})")
+        raise InputError("weights", f"{where}: {len(shapes)} tensors of another shape ({first})", _OTHER)
     module.load_state_dict(state, strict=True)
 
 
@@ -129,7 +130,8 @@ def check_finite(state: dict, where: str) -> None:
 
     bad = [name for name, tensor in state.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if bad:
-        raise InputError("weights", f"{where}: NaN or infinite values in {len(bad)} tensors ({some(bad, 3)})")
+        what = f"{where}: NaN or infinite values in {len(bad)} tensors ({some(bad, 3)})"
+        raise InputError("weights", what, "get the file again, or train it again")
 
 
 def digest(state: dict) -> str:

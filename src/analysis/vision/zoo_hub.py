@@ -88,7 +88,8 @@ def hf_model(repository: str, local: bool = False):
         )
     left = sum(len(report[name]) for name in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     if left:
-        raise InputError("weights", f"{where}: {left} tensors are missing, too many or of another shape")
+        what = f"{where}: {left} tensors are missing, too many or of another shape"
+        raise InputError("weights", what, "its config.json must be that of the weights")
     labels = module.config.id2label
     imagenet = len(labels) == 1000 and "tench" in str(labels[0]).lower() and "tissue" in str(labels[999]).lower()
     about = zoo_facts.timm(module.config.model_type, "") | {

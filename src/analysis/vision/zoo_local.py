@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from .. import paths
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, some
 from . import zoo_facts, zoo_files
 from .prepare import Geometry, timm_geometry
 
@@ -104,17 +104,17 @@ def _rows(state: dict, head, where: str) -> int:
     """The number of classes of a checkpoint: rows of its classifier's weights."""
     key = f"{head if isinstance(head, str) else head[0]}.weight"
     if key not in state or state[key].ndim < 2:
-        raise InputError("weights", f"{where}: no classifier {key}", "is it another architecture?")
+        raise InputError("weights", f"{where}: no classifier {key}", "name the architecture that the weights are of")
     return state[key].shape[0]
 
 
 def options(model: str, query: str, known: set[str]) -> dict[str, str]:
     chosen = dict(parse_qsl(query, keep_blank_values=True))
     if wrong := sorted(chosen.keys() - known):
-        raise UsageError("model", f"{model}: no option {', '.join(wrong)}", f"there are: {', '.join(sorted(known))}")
+        raise UsageError("model", f"{model}: no option {some(wrong)}", f"there are: {', '.join(sorted(known))}")
     for name in ("seed", "classes", "size"):
         if name in chosen and not chosen[name].isdigit():
-            raise UsageError("model", f"{model}: {name} is a whole number")
+            raise UsageError("model", f"{model}: {name} is no whole number", f"write {name}=10 or the like")
     return chosen
 
 
