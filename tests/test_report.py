@@ -636,6 +636,8 @@ def test_faulty_tables_are_refused(val, fault, words):
         ({"id": [1.5, 2.0], "label": [0, 1], "pred": [0, 1]}, "fractions"),
         ({"label": [0, 1], "pred": [0, -2]}, "class numbers run from -2"),
         (np.full((3, 4), np.nan), "not a number"),
+        ({"label": [0, 1], "logits": np.eye(2, dtype=np.int64)}, "scores are int64"),
+        ({"label": [0, 1], "topk": [[], []]}, "classes in different rows"),
     ],
 )
 def test_faulty_arrays_are_refused(source, words):
@@ -655,6 +657,9 @@ def test_faulty_files_are_refused(tmp_path):
         "i.json": ('{"a": ', "not JSON"),
         "j.txt": ("x", "are not read"),
         "k.csv": ("item_id,pred\n", "no rows"),
+        "l.parquet": ("", "the file is empty"),
+        "m.json": ('{"a": 1}', "neither rows nor columns"),
+        "n.json": ("[]", "neither rows nor columns"),
     }
     for name, (content, told) in files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")

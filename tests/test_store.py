@@ -263,6 +263,9 @@ DAMAGE = {
     ),
     "a column of another type": lambda path, other: _rewritten(path, pred=pa.array([0] * 60, pa.int64())),
     "a class that is missing": lambda path, other: _rewritten(path, pred=pa.array([0] * 59 + [None], pa.int32())),
+    "an id that is missing": lambda path, other: _rewritten(
+        path, item_id=pa.array([None, *(f"i{number:02d}" for number in range(59))])
+    ),
     "a top 5 of six": lambda path, other: _hostile(path, top5=np.zeros((60, 6), np.int32)),
     "a top 5 below -1": lambda path, other: _hostile(path, top5=np.full((60, 5), -2, np.int32)),
     "rows of the top 5 that differ": lambda path, other: _rewritten(

@@ -174,6 +174,14 @@ def test_a_confusion_is_a_confusion(data):
         tables.write_confusions(pd.DataFrame(row | {"pred": [40_000]}), data / "confusions.parquet")
 
 
+def test_no_filter_hides_a_row_without_its_key(data, monkeypatch):
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(tables, "_check", lambda *_: None)
+        tables.write_counts(counts_frame(model=[None, "a/x", "a/y", "a/y"]), data / "class_counts.parquet")
+    with pytest.raises(IntegrityError, match="missing in a row"):
+        tables.read_counts(models=["a/y"])
+
+
 def test_an_accuracy_that_is_not_its_counts_is_refused(data):
     path = data / "class_counts.parquet"
     tables.write_counts(counts_frame(), path)

@@ -421,7 +421,10 @@ def page() -> str:
         "runs some groups or rows, `FAULTS=quick` leaves out the heavy ones, `LONG=1` kills and flips ten times as often and",
         f"reads 20 million made-up pickles. Heavy are {', '.join(HEAVY)}.",
         "",
-        "Exit codes: 2 usage, 3 a user's own input, 4 a shipped or pinned file, 5 network, 6 the machine, 7 a notebook; a",
+        "Whether each check is needed is tested too: `python tests/faults/guards.py` takes them away one by one in a copy of",
+        "the code; `tests/faults/guards.csv` names the test that then fails, or the reason why none can.",
+        "",
+        "Exit codes: 2 usage, 3 a user's own input, 4 a shipped, pinned or stored file, 5 network, 6 the machine, 7 a notebook; a",
         "negative one is the signal.",
     ]
     for group, title in GROUPS.items():

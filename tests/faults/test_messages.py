@@ -1150,7 +1150,7 @@ UNMET = {
 }
 
 LONGEST = 600
-OBJECTS = re.compile(r"<class|<function| object at 0x|\b(array|dtype|Path|PosixPath)\(|Traceback|\bnan\b")
+OBJECTS = re.compile(r"<class|<function| object at 0x|\b(array|dtype|Path|PosixPath)\(|Traceback|(?<![/\w])nan\b")
 
 
 def test_every_message_that_was_met_reads_well(messages):
@@ -1164,7 +1164,7 @@ def test_every_message_that_was_met_reads_well(messages):
 
 
 def _unreadable(what: str, remedy: str, text: str):
-    if not text.isprintable() or not re.match(r"error\[[a-z]{2,12}\] ", text):
+    if not text.isprintable() or not re.match(r"error\[[a-z][a-z-]{1,12}\] ", text):
         yield "no line of ours"
     if len(text) > LONGEST:
         yield "too long"

@@ -5,6 +5,8 @@ import pickle
 import random
 import shutil
 import time
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from analysis import classes, cli, paths, tables
-from analysis.errors import InputError, NetworkError, UsageError, guarded
+from analysis.errors import InputError, NetworkError, ResourceError, UsageError, guarded
 from analysis.vision import checking, found, itemsets, layouts, places, shards
 
 WNIDS = classes.wnids()
@@ -159,6 +161,9 @@ def test_a_synset_list_in_another_order_is_found(tmp_path):
         layouts.open_set("imagenet-val", tmp_path, allow_missing=True)
     listed.write_text("".join(f"{WNIDS[index]} {n}\n" for n, index in reversed(list(enumerate(order, 1)))), "utf-8")
     assert only(layouts.open_set("imagenet-val", tmp_path, allow_missing=True)).label.tolist() == items.label.tolist()
+    listed.write_text("".join(f"{WNIDS[index]}\n" for index in [*order, order[0]]), encoding="utf-8")
+    with pytest.raises(InputError, match="not 1,000 wnids numbered 1 to 1000"):
+        layouts.open_set("imagenet-val", tmp_path, allow_missing=True)
 
 
 @pytest.mark.parametrize("damage", ["mat", "short", "twice"])
@@ -182,7 +187,8 @@ def test_kaggle(tmp_path):
     listed.write_text("ImageId,PredictionString\n" + "".join(rows), encoding="utf-8")
     items = only(layouts.open_set("imagenet-val", tmp_path, allow_missing=True))
     assert dict(zip(items.item_id.tolist(), items.label.tolist(), strict=True)) == dict(val_items(30))
-    for text in ("a,b\n" + rows[0], "ImageId,PredictionString\nx,n00000000 1\n", 'ImageId,PredictionString\n"x,y\n'):
+    head = "ImageId,PredictionString\n"
+    for text in ("a,b\n" + rows[0], f"{head}x,n00000000 1\n", f'{head}"x,y\n', "".join([head, *rows, rows[0]])):
         listed.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=r"LOC_val_solution.csv"):
             layouts.open_set("imagenet-val", tmp_path, allow_missing=True)
@@ -196,6 +202,9 @@ def test_a_synset_a_line(tmp_path):
     assert dict(zip(items.item_id.tolist(), items.label.tolist(), strict=True)) == dict(val_items(30))
     listed.write_text("n01440764\n" * 50_000, encoding="utf-8")
     with pytest.raises(InputError, match="have another class than the data set"):
+        layouts.open_set("imagenet-val", tmp_path, allow_missing=True)
+    listed.write_text("n01440764\n" * 49_999 + "n00000000\n", encoding="utf-8")
+    with pytest.raises(InputError, match="50000 lines, 1 of them no class"):
         layouts.open_set("imagenet-val", tmp_path, allow_missing=True)
 
 
@@ -412,11 +421,27 @@ def test_tiny_with_a_bad_list(tmp_path):
         layouts.open_set("tiny-imagenet", tmp_path)
     for text in (rows[0].replace("\t", " "), rows[0] * 2, rows[0].replace("n0", "n9")):
         listed.write_text(text, encoding="utf-8")
-        with pytest.raises(InputError, match=r"val_annotations.txt"):
+        with pytest.raises(InputError, match=r"val_annotations.txt: expected a file name, a wnid"):
+            layouts.open_set("tiny-imagenet", tmp_path, allow_missing=True)
+    names = (tmp_path / "wnids.txt").read_text(encoding="utf-8").split()
+    for wrong, what in (
+        ([*names[1:], "n99999999"], "200 classes, 1 of them not of"),
+        ([*names, names[0]], "200 classes, 0 of them not of ImageNet; expected 200"),
+        ([*names[1:], names[1]], "199 classes"),
+    ):
+        (tmp_path / "wnids.txt").write_text("\n".join(wrong) + "\n", encoding="utf-8")
+        with pytest.raises(InputError, match=what):
             layouts.open_set("tiny-imagenet", tmp_path, allow_missing=True)
     (tmp_path / "wnids.txt").write_text("n99999999\n" * 200, encoding="utf-8")
     with pytest.raises(InputError, match=r"wnids.txt: 1 classes, 200 of them not of ImageNet"):
         layouts.open_set("tiny-imagenet", tmp_path)
+
+
+def test_tiny_with_a_class_folder_of_another_form(tmp_path):
+    order = _tiny(tmp_path, inner=True)
+    shutil.rmtree(tmp_path / "val" / WNIDS[order[0]] / "images")
+    with pytest.raises(InputError, match=f"{WNIDS[order[0]]}/images: no such folder"):
+        layouts.open_set("tiny-imagenet", tmp_path, allow_missing=True)
 
 
 # ---- CIFAR -----------------------------------------------------------------------------------------------------------
@@ -466,8 +491,10 @@ def test_cifar_of_other_rows_is_found(tmp_path):
         layouts.open_set("cifar10", tmp_path)
     with open(tmp_path / "test_batch.bin", "ab") as file:
         file.write(b"x")
-    with pytest.raises(InputError, match="no multiple of the 3073"):
-        layouts.open_set("cifar10", tmp_path)
+    for content in ((tmp_path / "test_batch.bin").read_bytes(), b""):
+        (tmp_path / "test_batch.bin").write_bytes(content)
+        with pytest.raises(InputError, match="no multiple of the 3073"):
+            layouts.open_set("cifar10", tmp_path)
 
 
 def test_pickled_batches_are_named_and_not_read(tmp_path):
@@ -499,6 +526,12 @@ def test_cifar_c_has_five_severities_in_a_file(tmp_path):
     np.save(root / "labels.npy", np.roll(np.tile(_cifar10_labels(n), 5), 1)[: 5 * n] + (np.arange(5 * n) == 7))
     with pytest.raises(InputError, match="not 5 times the same"):
         layouts.open_set("cifar10-c/snow/1", root, allow_missing=True)
+    np.save(root / "labels.npy", np.zeros(99, np.uint8))
+    with pytest.raises(InputError, match="99 labels, not 5 times the same"):
+        layouts.open_set("cifar10-c/snow/1", root, allow_missing=True)
+    for name in ("cifar10-c/fogg/1", "cifar10-c/fog/6", "cifar10-c/fog/1/2"):
+        with pytest.raises(InputError, match="no such corruption and severity"):
+            layouts.open_set(name, root)
 
 
 def test_pickled_arrays_are_refused(tmp_path):
@@ -514,6 +547,26 @@ def test_cifar_10_1(tmp_path):
     np.save(tmp_path / "cifar10.1_v6_data.npy", np.zeros((2000, 32, 32, 3), dtype=np.uint8))
     items = only(layouts.open_set("cifar10.1-v6", tmp_path))
     assert len(items) == 2000 and items.label_space == "cifar10"
+
+
+@pytest.mark.parametrize(
+    ("label", "pixels", "words"),
+    [
+        (np.zeros(9, np.int64), np.zeros((9, 32, 32, 3)), "expected uint8"),
+        (np.zeros(9, np.int64), np.zeros((9, 32, 31, 3), np.uint8), "expected uint8"),
+        (np.zeros(9, np.int64), np.zeros(9, np.uint8), "expected uint8"),
+        (np.zeros((9, 1), np.int64), np.zeros((9, 32, 32, 3), np.uint8), "expected integers"),
+        (np.zeros(9), np.zeros((9, 32, 32, 3), np.uint8), "expected integers"),
+        (np.zeros(0, np.int64), np.zeros((0, 32, 32, 3), np.uint8), "no labels, or outside 0 to 9"),
+        (np.full(9, -1), np.zeros((9, 32, 32, 3), np.uint8), "no labels, or outside 0 to 9"),
+        (np.full(9, 10), np.zeros((9, 32, 32, 3), np.uint8), "no labels, or outside 0 to 9"),
+    ],
+)
+def test_arrays_of_another_form_are_refused(tmp_path, label, pixels, words):
+    np.save(tmp_path / "cifar10.1_v6_labels.npy", label)
+    np.save(tmp_path / "cifar10.1_v6_data.npy", pixels)
+    with pytest.raises(InputError, match=words):
+        layouts.open_set("cifar10.1-v6", tmp_path, allow_missing=True)
 
 
 # ---- A set of one's own ----------------------------------------------------------------------------------------------
@@ -536,7 +589,15 @@ def test_own_with_a_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a,b\nzebra,0\n", "folder,class_id\nzebra,-1\n", "folder,class_id\nzebra,1e3\n", "folder,class_id\n"]
+    "text",
+    [
+        "",
+        "a,b\nzebra,0\n",
+        "folder,class_id\nzebra,-1\n",
+        "folder,class_id\nzebra,1e3\n",
+        "folder,class_id\n",
+        "folder,class_id\nzebra,0\nzebra,1\n",
+    ],
 )
 def test_own_with_a_bad_list(tmp_path, text):
     picture(tmp_path / "zebra" / "a.jpg")
@@ -558,6 +619,9 @@ def test_own_by_names_of_imagenet(tmp_path):
         layouts.open_set("own:fish", tmp_path)
     with pytest.raises(UsageError, match="no usable name"):
         layouts.open_set("own:../x", tmp_path)
+    for nowhere in (None, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="no folder of images"):
+            layouts.open_set("own:fish", nowhere)
 
 
 def test_own_folders_called_by_numbers_need_a_list(tmp_path):
@@ -597,6 +661,7 @@ def _faulty(root: Path, fault: str) -> None:
         "same stem": lambda: picture(folder / f"{WNIDS[0]}_0.png", format="PNG"),
         "file twin": lambda: picture(folder / f"{WNIDS[0]}_0.jpeg"),
         "line end": lambda: picture(folder / "a\nb.JPEG"),
+        "pipe": lambda: os.mkfifo(folder / "b.JPEG"),
         "bytes": lambda: shutil.copy(os.fsencode(folder / f"{WNIDS[0]}_0.JPEG"), os.fsencode(folder) + b"/\xff.JPEG"),
     }
     before = len(list(root.rglob("*")))
@@ -629,6 +694,7 @@ def _faulty(root: Path, fault: str) -> None:
         ("file twin", "in capitals only"),
         ("line end", "control characters or not UTF-8"),
         ("bytes", "control characters or not UTF-8"),
+        ("pipe", "b.JPEG: neither a file nor a folder"),
     ],
 )
 def test_a_fault_of_a_folder_is_named_and_nothing_else_changes(tmp_path, fault, words):
@@ -675,6 +741,8 @@ def test_places_that_do_not_fit_are_named(tmp_path):
         layouts.open_set("imagenet-val", tmp_path / "nowhere")
     with pytest.raises(UsageError, match="no such data set of images; one of imagenet-val, imagenet-sample"):
         layouts.open_set("imagenet-d", tmp_path)
+    with pytest.raises(UsageError, match="no such data set of images"):
+        layouts.open_set("imagenet-sample/fog", sample(tmp_path / "sample"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="not found"):
         layouts.open_set("imagenet-sample", tmp_path / "empty")
@@ -857,6 +925,24 @@ def test_check_in_processes_says_the_same_in_the_same_order(tmp_path, monkeypatc
         (tmp_path / WNIDS[2] / f"{name}.JPEG").write_bytes(b"no")
     alone, together = (only(checking.check("imagenet-sample", tmp_path, jobs=jobs)) for jobs in (1, 2))
     assert alone == together and len(alone.unreadable) == 3 and alone.kinds == {"JPEG RGB": 15}
+
+
+def test_a_killed_process_of_a_check_is_named(tmp_path, monkeypatch):
+    class Killed:
+        def __init__(self, *_, **__): ...
+
+        def submit(self, *_):
+            future = futures.Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+        def shutdown(self, **_): ...
+
+    monkeypatch.setattr(checking, "FEW", 0)
+    monkeypatch.setattr(checking, "CHUNK", 2)
+    monkeypatch.setattr(checking, "ProcessPoolExecutor", Killed)
+    with pytest.raises(ResourceError, match="a process that decoded images was killed"):
+        checking.check("imagenet-sample", sample(tmp_path), jobs=2)
 
 
 def test_check_of_an_array_and_of_shards(tmp_path):

@@ -98,9 +98,12 @@ def test_the_reason_names_the_fault(name, word):
         decode(BROKEN[name])
 
 
-def test_a_bomb_is_refused_where_warnings_are_silent_too():
+def test_a_bomb_is_refused_where_warnings_are_silent_too(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        with pytest.raises(BadImage, match="pixels"):
+            decode(BROKEN["bomb of 100 million pixels"])
+        monkeypatch.setattr(warnings, "simplefilter", lambda *_: None)  # as where another thread puts the filters back
         with pytest.raises(BadImage, match="pixels"):
             decode(BROKEN["bomb of 100 million pixels"])
 
@@ -199,7 +202,8 @@ def test_unknown_names_are_usage_errors():
         lambda: decode(JPEG, decoder="cv2"),
         lambda: fit(image, Geometry(32, 32), resize="cv2"),
         lambda: Geometry(32, 32, "sinc"),
-        lambda: Geometry(32, 32, mode="stretch"),
+        lambda: Geometry((32, 32), 32, mode="stretch"),
+        lambda: Geometry(32, 32, offset="ceil"),
         lambda: Geometry(32, 32, mode="squash"),
         lambda: Geometry(0, 32),
         lambda: Geometry((32, 32), (32, 32, 3)),

@@ -235,6 +235,7 @@ def _without(state, name):
     [
         (lambda state: _without(state, "layer1.0.conv1.weight"), r"lacks 1 of .*layer1\.0\.conv1\.weight"),
         (lambda state: _without(state, "fc.weight"), "no classifier"),
+        (lambda state: state | {"fc.weight": torch.zeros(512)}, "no classifier"),
         (lambda state: state | {"extra.weight": torch.zeros(2)}, "has 1 others"),
         (lambda state: state | {"conv1.0.weight": torch.zeros(5, 3, 3, 3)}, "1 tensors of another shape"),
         (lambda state: state | {"conv1.0.weight": state["conv1.0.weight"] * math.nan}, "NaN or infinite"),
@@ -269,8 +270,12 @@ def test_wrong_options_are_usage_errors(state, tmp_path):
     for query in ("?colour=red", "?size=big", "?mean=a", "?mean=1,2", "?crop_pct=0", "?interpolation=sinc"):
         with pytest.raises(UsageError):
             _load(path, query=query)
+    with pytest.raises(UsageError, match="size is no whole number"):
+        _load(path, query="?size=big")
     with pytest.raises(UsageError, match="which architecture"):
         zoo.load(f"local/mine={path}")
+    with pytest.raises(UsageError, match="timm/resnet10t"):
+        _load(path, arch="timm:resnet10tt")
 
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
@@ -474,8 +479,12 @@ def lite0():
 def test_the_packaged_weights_are_those_that_were_measured(lite0, monkeypatch):
     assert lite0.weights.startswith("31798e29") and lite0.label_space == "imagenet" and lite0.licence == "Apache-2.0"
     assert (lite0.geometry, lite0.mean, lite0.std) == (Geometry(256, 224, "bicubic"), (0.5,) * 3, (0.5,) * 3)
+    with monkeypatch.context() as other:
+        other.setattr(zoo.zoo_files, "read_state", lambda path: ({}, ()))
+        with pytest.raises(IntegrityError, match="0 tensors, the network has"):
+            zoo.load(zoo.LITE0)
     monkeypatch.setattr(zoo.files, "sha256", lambda _: "0" * 64)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="not the published weights"):
         zoo.load(zoo.LITE0)
 
 

@@ -56,11 +56,7 @@ def _check_names(family: str, path: Path) -> None:
 
 def _corrupted(family: str, wanted: list[str], place: Path) -> list[Found]:
     severities = [str(severity) for severity in range(1, SEVERITIES + 1)]
-    if (
-        len(wanted) > 2
-        or (wanted and wanted[0] not in CORRUPTIONS)
-        or wanted[1:] not in ([], *[[s] for s in severities])
-    ):
+    if (wanted and wanted[0] not in CORRUPTIONS) or wanted[1:] not in ([], *[[s] for s in severities]):
         raise InputError("dataset", f"{family}/{'/'.join(wanted)[:60]}: no such corruption and severity", "as fog/3")
     labels = _labels(place / "labels.npy")
     n = len(labels) // SEVERITIES
@@ -84,7 +80,7 @@ def _corrupted(family: str, wanted: list[str], place: Path) -> list[Found]:
 
 def _images(path: Path) -> np.ndarray:
     images = array(path)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3):
+    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3):
         what = f"{images.dtype} {images.shape}, expected uint8 (images, {SIDE}, {SIDE}, 3)"
         raise InputError("array", f"{paths.shown(path)}: {what}", _AGAIN)
     return images

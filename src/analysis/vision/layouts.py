@@ -183,7 +183,7 @@ def _tiny_flat(root: Path, class_of: dict[str, int]) -> folders.Survey:
 def _corrupted(place: Path, dataset: str) -> list[Found]:
     """ImageNet-C: corruption/severity/wnid/file; the ids are those of ImageNet val, so that rows pair."""
     _, *wanted = dataset.split("/")
-    if len(wanted) > 2 or (wanted and wanted[0] not in CORRUPTIONS) or wanted[1:] not in ([], *[[s] for s in "12345"]):
+    if (wanted and wanted[0] not in CORRUPTIONS) or wanted[1:] not in ([], *[[s] for s in "12345"]):
         raise InputError("dataset", f"{dataset[:60]!r}: no such corruption and severity", "as imagenet-c/fog/3")
     strange = [folder for folder in inner(place) if folder.name not in (*CORRUPTIONS, *GROUPS)]
     strange = [folder for folder in strange if not folders.is_litter(folder.name)]
