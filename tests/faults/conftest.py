@@ -1,7 +1,7 @@
 """Which tests of this run ended how: what the rows of the fault list are judged by."""
 
 import os
-import re
+import runpy
 import sys
 from collections import defaultdict
 from functools import cache
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from analysis import errors
 
+fits = runpy.run_path(str(Path(__file__).with_name("rows.py")))["fits"]
 SHARE = 10 if os.environ.get("LONG") == "1" else 1 if "FAULTS_RUN" in os.environ else 0.25
 
 
@@ -53,16 +54,6 @@ class Outcomes:
 
     def ran(self, test: str) -> bool:
         return test.partition("[")[0] in self._functions
-
-
-def fits(node: str, pattern: str) -> bool:
-    """Whether the parameters of a node id match a pattern, in which `*` stands for anything.
-
-    >>> fits("test_a.py::test_b[cut-1]", "cut*]"), fits("test_a.py::test_b[cut-1]", "flip*]")
-    (True, False)
-    """
-    given = node.partition("[")[2].removesuffix("]")
-    return bool(re.fullmatch(".*".join(map(re.escape, pattern.removesuffix("]").split("*"))), given, flags=re.DOTALL))
 
 
 class Messages:

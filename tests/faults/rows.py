@@ -9,6 +9,7 @@ says in `why` for what reason it does not apply here. `code` is the exit code th
 `python tests/faults/rows.py` writes docs/faults.md from it, which a test holds against this list.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,16 @@ class Fault:
     code: str
     tests: tuple[str, ...] = ()
     why: str = ""
+
+
+def fits(node: str, pattern: str) -> bool:
+    """Whether the parameters of a node id match a pattern, in which `*` stands for anything.
+
+    >>> fits("test_a.py::test_b[cut-1]", "cut*]"), fits("test_a.py::test_b[cut-1]", "flip*]")
+    (True, False)
+    """
+    given = node.partition("[")[2].removesuffix("]")
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.removesuffix("]").split("*"))), given, flags=re.DOTALL))
 
 
 FETCH, TABLES, FILES, STORE = (f"tests/test_{name}.py::" for name in ("fetch", "tables", "files", "store"))

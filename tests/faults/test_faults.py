@@ -5,6 +5,8 @@
 
 import ast
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,11 @@ def test_no_row_is_missing_or_there_twice():
 
 def test_the_page_is_the_list():
     assert (ROOT / "docs" / "faults.md").read_text(encoding="utf-8") == LIST["page"](), "python tests/faults/rows.py"
+
+
+def test_the_runner_counts_the_rows_that_were_asked_for():
+    command = [sys.executable, ROOT / "tests" / "faults" / "run.py", "P4", "P5"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0 and "faults: 2 survived, 0 failed, 0 skipped" in done.stdout, done.stdout + done.stderr
+    done = subprocess.run([*command, "Q1"], capture_output=True, text=True, encoding="utf-8")
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("error[usage] Q1: no such group or row")
