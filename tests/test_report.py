@@ -615,6 +615,7 @@ def test_an_honest_weak_model_is_not_taken_for_a_mix_up():
         (lambda f: f.drop(columns="pred"), "no column of predictions"),
         (lambda f: f.iloc[:0], "no rows"),
         (lambda f: f.assign(model=np.where(f.index < 9, "a", "b")), "answers of 2 models"),
+        (lambda f: f.assign(model=[None] * 9 + ["b"] * (len(f) - 9)), "answers of 2 models (none, b)"),
     ],
 )
 def test_faulty_tables_are_refused(val, fault, words):

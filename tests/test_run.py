@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,6 +136,20 @@ def test_a_file_that_is_no_notebook_is_refused(notebook):
     path.write_text('{"cells": [', encoding="utf-8")
     with pytest.raises(NotebookError, match="not a notebook"):
         run.run(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("ValueError", "", "cell 1: ValueError; see"), ("", "of some kind\nmore", "cell 1: of some kind; see"),
+     ("", " ", "cell 1: an error without a name; see"),
+     ("InputError", "error[a] b; c", "InputError: error[a] b; c; see")],
+)  # fmt: skip
+def test_an_error_of_any_form_is_one_line_without_holes(tmp_path, name, value, said):
+    output = nbformat.v4.new_output("error", ename=name, evalue=value, traceback=[])
+    copy = tmp_path / "copy.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("1", execution_count=1, outputs=[output])]), copy)
+    with pytest.raises(NotebookError, match=re.escape(said)):
+        run._check_cells(tmp_path / "a.ipynb", copy, died=False)
 
 
 def start(path, *options):

@@ -142,9 +142,10 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
             if output.output_type == "error":
                 if known := _known_fault(output, f"{where} cell {number}"):
                     raise known
-                lines = str(output.evalue).strip().splitlines() or [""]
+                said = [output.ename, str(output.evalue).strip().partition("\n")[0][:200]]
+                what = ": ".join(filter(str.strip, said)) or "an error without a name"
                 fault = (ResourceError if output.ename == "MemoryError" else NotebookError)(
-                    "notebook", f"{where} cell {number}: {output.ename}: {lines[0][:200]}", "see the traceback below"
+                    "notebook", f"{where} cell {number}: {what}", "see the traceback below"
                 )
                 fault.add_note(_plain("\n".join(output.traceback)))
                 raise fault
@@ -163,7 +164,7 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
 def _known_fault(output, where: str) -> AnalysisError | None:
     """A fault that the package itself raised in a cell: its line and exit code say all, its traceback nothing more."""
     kind = getattr(errors, output.ename, None)
-    line = re.fullmatch(r"error\[(\S+)\] (.*?)(?:; ([^;]*))?", str(output.evalue).strip(), flags=re.DOTALL)
+    line = re.fullmatch(r"error\[([a-z][a-z-]+)\] (.*?)(?:; ([^;]*))?", str(output.evalue).strip(), flags=re.DOTALL)
     if line is None or not (isinstance(kind, type) and issubclass(kind, AnalysisError)):
         return None
     return kind(line[1], f"{line[2]} ({where})", line[3] or "")

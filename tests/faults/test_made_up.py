@@ -351,7 +351,7 @@ def test_any_folder_is_a_set_or_refused(shipped, dataset, tree):
 ERRORS = st.builds(
     lambda name, value: nbformat.v4.new_output("error", ename=name, evalue=value, traceback=["x"]),
     st.sampled_from(["ValueError", "MemoryError", "InputError", "AnalysisError", "some", "guarded", "annotations", ""]),
-    st.sampled_from(["", "x\ny", "error[a] b; c", "error[] ", "error[a] b; c; d", "\x1b[2J"]),
+    st.sampled_from(["", "x\ny", "error[ab] c; d", "error[] ", "error[ab] c; d; e", "\x1b[2J"]),
 )
 CELLS = st.lists(
     st.tuples(

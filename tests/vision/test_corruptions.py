@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from analysis.errors import AnalysisError, InputError, UsageError
 from analysis.vision import corruptions
@@ -135,6 +136,17 @@ def test_the_shuffle_of_glass_blur_is_the_librarys():
         given = Given(draws(40, 33, constants[1], constants[2], 7))
         theirs = library._shuffle_pixels_njit_glass_blur(40, 33, image.copy(), constants, 7)
         assert np.array_equal(corruptions._shuffle(40, 33, image.copy(), constants, given), theirs)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_is_enlarged_as_scipy_does(channels):
+    rng = np.random.default_rng(channels)
+    for _ in range(100):
+        image = rng.random((*rng.integers(8, 80, size=2), channels)).astype(rng.choice(["f4", "f8"]))
+        factors = (*rng.uniform(1.02, 4.5, size=2), 1)
+        wanted = ndimage.zoom(image, factors, order=1)
+        made = corruptions._zoom(image, factors, order=1)
+        assert made.dtype == wanted.dtype and np.array_equal(made, wanted)
 
 
 def test_colours_are_converted_as_scikit_image_does():

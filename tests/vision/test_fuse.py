@@ -1,4 +1,4 @@
-"""Fusing activations into convolutions changes no answer, and leaves alone what it must not touch."""
+"""Convolutions with their activations, and with packed weights, change no answer; what must not be touched is not."""
 
 import copy
 
@@ -31,9 +31,51 @@ def test_the_answers_stay(name, least):
         before, features = zoo.forward(module, x, True)
         quick = fuse.fused(copy.deepcopy(module), (224, 224))
         after, theirs = zoo.forward(quick, x, True)
-    assert _kinds(quick).count("FusedConvolution") >= least
-    assert torch.allclose(after, before, rtol=1e-4, atol=float(before.abs().max()) * 1e-5)
-    assert torch.allclose(theirs, features, rtol=1e-4, atol=float(features.abs().max()) * 1e-5)
+        fused = _kinds(quick)
+        packed = fuse.packed(quick, (224, 224), 2)
+        again, others = zoo.forward(packed, x, True)
+    assert fused.count("FusedConvolution") >= least
+    assert [one.layout for one in packed.parameters()].count(torch._mkldnn) > least
+    for found, wanted in ((after, before), (theirs, features), (again, before), (others, features)):
+        assert torch.allclose(found, wanted, rtol=1e-4, atol=float(wanted.abs().max()) * 1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+def test_packed_convolutions_of_every_kind_answer_the_same_whatever_the_batch(batch):
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 7, stride=2, padding=3, bias=False),
+        nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=8),
+        nn.Conv2d(8, 12, (1, 3), groups=4),
+        nn.Conv2d(12, 5, 1),
+        nn.Flatten(),
+    )
+    net.eval().to(memory_format=torch.channels_last)
+    before = copy.deepcopy(net)
+    packed = fuse.packed(net, (32, 32), batch)
+    assert _kinds(packed)[1:5] == ["FusedConvolution"] * 4
+    for size in (1, 3, 16):
+        x = torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            assert torch.allclose(packed(x), before(x), rtol=1e-5, atol=1e-6)
+
+
+class _Reads(nn.Module):
+    """Its code takes a convolution's weight itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        return (self.conv(x) + nn.functional.conv2d(x, self.conv.weight)).mean((2, 3))
+
+
+def test_a_weight_that_is_read_elsewhere_stays_as_it_is():
+    net, x = _Reads().eval(), torch.randn(2, 3, 8, 8)
+    with torch.inference_mode():
+        before = net(x)
+        assert torch.equal(fuse.packed(net, (8, 8), 2)(x), before)
+    assert type(net.conv) is nn.Conv2d and net.conv.weight.layout is torch.strided
 
 
 @pytest.mark.parametrize("kind", fuse._POST_OPS)

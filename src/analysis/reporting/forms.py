@@ -299,7 +299,7 @@ def _recognised(columns: dict, where: str, names) -> Raw:
     if not next(iter(rows.values()), 0):
         raise InputError("empty", f"{where}: no rows", "write it again")
     if "model" in found and len(models := pd.unique(_text(found["model"]))) > 1:
-        names = some([one[:40] for one in models], 3)
+        names = some([one[:40] or "none" for one in models], 3)
         raise InputError("model", f"{where}: answers of {len(models)} models ({names})", "one model a file")
     if "pred" in found and "topk" in found and all(map(_is_missing, found["topk"])):
         del found["topk"]  # as this project's own store writes answers without them
@@ -421,7 +421,7 @@ def _class_column(values, what: str, where: str) -> np.ndarray:
     if values.dtype.kind == "b":
         return values.astype(np.int64)
     _none_missing(np.array([_is_missing(v) for v in values]), what, where)
-    text = np.array([str(v).strip() for v in values], dtype=object)
+    text = _text(values)
     if all(re.fullmatch(r"-?\d{1,18}(\.0+)?", one) for one in set(text)):
         return np.array([int(one.split(".")[0]) for one in text], dtype=np.int64)
     return text
@@ -543,4 +543,6 @@ def _ids(values, where: str) -> np.ndarray:
 
 
 def _text(values) -> np.ndarray | None:
-    return None if values is None else np.array([str(v).strip() for v in values], dtype=object)
+    return (
+        None if values is None else np.array(["" if _is_missing(v) else str(v).strip() for v in values], dtype=object)
+    )

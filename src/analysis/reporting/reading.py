@@ -510,7 +510,7 @@ def split_sets(raw: Raw, datasets: tuple[str, ...]) -> list[tuple[str | None, Ra
     if raw.dataset is None:
         return [(None, raw)]
     have = list(pd.unique(raw.dataset))
-    told = some([one[:40] for one in have], 4)
+    told = some([one[:40] or "none" for one in have], 4)
     if datasets:
         absent = [name for name in datasets if name not in have]
         if absent:

@@ -6,8 +6,8 @@ are kept; four of its ways are not, since they make results depend on what ran b
 - it draws from numpy's global state: here its functions see a `RandomState` of their own (so threads are safe, too);
 - `impulse_noise` draws from a Generator of scikit-image's: it is given one;
 - `glass_blur` draws from numba's state, compiled anew in every process: its pixel loop is here, without numba;
-- `frost` reads its texture from disk for every image, `zoom_blur` interpolates along the colours, `brightness` and
-  `saturate` convert colours at four times the need: here the same numbers come sooner.
+- `frost` reads its texture from disk for every image, `zoom_blur` and `snow` have SciPy interpolate anywhere, not along
+  rows, `brightness` and `saturate` convert colours at four times the need: here the same numbers come sooner.
 
 Published ImageNet-C was made with ImageMagick and stored as JPEG: these pictures have its severities, not its pixels.
 All sizes get the constants of ImageNet-C, which speak of 224 px; published Tiny-ImageNet-C has others for its 64 px.
@@ -261,13 +261,40 @@ def _shuffle(height: int, width: int, image: np.ndarray, constants, generator: n
 
 
 def _zoom(image: np.ndarray, factors: tuple[float, float, float], order: int) -> np.ndarray:
-    """`scipy.ndimage.zoom` of a (height, width, channels) image, one channel at a time: same numbers, half the time."""
-    from scipy.ndimage import zoom
+    """`scipy.ndimage.zoom` of a (height, width, channels) image, linear between pixels, in a third of its time.
 
+    The four products and their sums come in the order of SciPy's, so that they are rounded alike.
+    """
     if factors[0] == factors[1] == 1:
         return image
-    planes = [zoom(np.ascontiguousarray(plane), factors[:2], order=order) for plane in np.moveaxis(image, 2, 0)]
-    return np.stack(planes, axis=2)
+    down, across = _taps(image.shape[0], factors[0]), _taps(image.shape[1], factors[1])
+    size = len(down[0][0]), len(across[0][0])
+    made = np.empty((*size, image.shape[2]), dtype=image.dtype)
+    total, part = np.empty(size), np.empty(size)
+    for channel in range(image.shape[2]):
+        plane = image[..., channel].astype(np.float64)
+        total[:] = 0
+        for rows, weight in down:
+            band = plane[rows] * weight[:, None]
+            for columns, share in across:
+                np.take(band, columns, axis=1, out=part, mode="clip")
+                total += np.multiply(part, share, out=part)
+        made[..., channel] = total
+    return made
+
+
+def _taps(size: int, factor: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For every place along a side that is enlarged: the two pixels beside it, and the weight of each.
+
+    >>> [(pixel.tolist(), weight.tolist()) for pixel, weight in _taps(3, 5 / 3)]
+    [([0, 0, 1, 1, 2], [1.0, 0.5, 1.0, 0.5, 1.0]), ([1, 1, 2, 2, 2], [0.0, 0.5, 0.0, 0.5, 0.0])]
+    """
+    wanted = round(size * factor)
+    place = np.arange(wanted) * ((size - 1) / (wanted - 1))
+    inside = place <= size - 1  # where rounding puts the last place outside, SciPy gives 0
+    first = np.floor(place).astype(np.intp)
+    before = 1 - (place - first)
+    return [(first, before * inside), (np.minimum(first + 1, size - 1), (1 - before) * inside)]
 
 
 def _rgb2hsv(image: np.ndarray) -> np.ndarray:

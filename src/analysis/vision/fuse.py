@@ -1,8 +1,11 @@
-"""Activations computed inside the convolution before them, on a CPU: its output is not read and written once more.
+"""Convolutions as oneDNN, which computes those of torch on a CPU, is fastest at them.
 
-oneDNN, which computes torch's convolutions, applies an activation while the output is in the processor's cache (its
-"post-ops"; torch.compile uses the same operator). A network that answers otherwise afterwards keeps its own layers.
+It applies the activation after a convolution while the output is in the processor's cache (its "post-ops"), and takes
+weights that lie in its own order, into which torch otherwise brings them at every call. torch.compile uses the same
+operators. A network that answers otherwise afterwards keeps its own layers.
 """
+
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -22,7 +25,7 @@ _POST_OPS = {
 
 
 class FusedConvolution(nn.Conv2d):
-    """A convolution and the activation after it, float32 or, where the processor computes it, bfloat16.
+    """A convolution and the activation after it, if any: float32 or, where the processor computes it, bfloat16.
 
     >>> convolution, x = nn.Conv2d(3, 4, 3), torch.randn(2, 3, 8, 8)
     >>> with torch.inference_mode():
@@ -31,9 +34,12 @@ class FusedConvolution(nn.Conv2d):
     True
     """
 
-    def __init__(self, convolution: nn.Conv2d, activation: nn.Module):
+    def __init__(self, convolution: nn.Conv2d, activation: nn.Module | None = None):
         self.__dict__.update(convolution.__dict__)  # all that a layer is, the same parameters included
-        self.post_op = _POST_OPS[type(activation).__name__]
+        if activation is not None:
+            self.post_op = _POST_OPS[type(activation).__name__]
+
+    post_op = ("none", [], "")
 
     def forward(self, x):
         return torch.ops.mkldnn._convolution_pointwise(
@@ -66,18 +72,65 @@ def fused(module: nn.Module, size: tuple[int, int]) -> nn.Module:
     """
     x = watch.sample(size)
     pairs, before = watch.pairs(module, x, _is_plain_convolution, _is_activation)
-    own = {name: module.get_submodule(name) for pair in pairs for name in pair}
+    layers = {}
     for convolution, activation in pairs:
-        watch.put(module, convolution, FusedConvolution(own[convolution], own[activation]))
-        watch.put(module, activation, nn.Identity())
-    if pairs and not watch.same_answers(module, x, before):
-        for name, layer in own.items():
-            watch.put(module, name, layer)
+        own = module.get_submodule(convolution)
+        layers |= {convolution: FusedConvolution(own, module.get_submodule(activation)), activation: nn.Identity()}
+    return _with(module, layers, x, before)
+
+
+def packed(module: nn.Module, size: tuple[int, int], batch: int) -> nn.Module:
+    """A network whose convolutions hold their weights in the order in which oneDNN reads them.
+
+    Parameters
+    ----------
+    module : in evaluation mode, float32, channels last, on the CPU, where and as which it must stay; changed in place
+    size, batch : height and width of its input in pixels, and how many images it mostly takes at once
+
+    Returns
+    -------
+    The same object, with its own layers back in place where its answers would change.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2)).eval()
+    >>> packed(net.to(memory_format=torch.channels_last), (8, 8), 16)[0].weight.layout
+    torch._mkldnn
+    """
+    x = watch.sample(size).to(memory_format=torch.channels_last)
+    shapes, before = watch.shapes(module, x, _is_plain_convolution)
+    layers = {}
+    for name, (_, *shape) in shapes.items():
+        layers[name] = layer = FusedConvolution(own := module.get_submodule(name))
+        weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
+            own.weight.detach().to_mkldnn(), own.padding, own.stride, own.dilation, own.groups, [batch, *shape]
+        )
+        layer._parameters = own._parameters | {"weight": nn.Parameter(weight, requires_grad=False)}
+    return _with(module, layers, x, before)
+
+
+def _with(module: nn.Module, layers: dict[str, nn.Module], x: torch.Tensor, before: torch.Tensor) -> nn.Module:
+    """The network with other layers, or with its own if those answer otherwise."""
+    own = {name: module.get_submodule(name) for name in layers}
+    _put(module, layers.items())
+    try:
+        same = not layers or watch.same_answers(module, x, before)
+    except RuntimeError:  # the network's code reads a weight itself
+        same = False
+    if not same:
+        _put(module, own.items())
     return module
 
 
+def _put(module: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -> None:
+    for name, layer in layers:
+        watch.put(module, name, layer)
+
+
 def _is_plain_convolution(part: nn.Module) -> bool:
-    return type(part) is nn.Conv2d and part.padding_mode == "zeros" and not isinstance(part.padding, str)
+    return (
+        type(part) in (nn.Conv2d, FusedConvolution)
+        and part.padding_mode == "zeros"
+        and not isinstance(part.padding, str)
+    )
 
 
 def _is_activation(part: nn.Module) -> bool:

@@ -58,6 +58,30 @@ def pairs(
     return once, logits
 
 
+def shapes(
+    module: nn.Module, x: torch.Tensor, which: Callable[[nn.Module], bool]
+) -> tuple[dict[str, tuple[int, ...]], torch.Tensor]:
+    """The shape of the last input of each layer that was called, by name. And the logits.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+    >>> shapes(net, sample((8, 8)), lambda part: isinstance(part, nn.Linear))[0]
+    {'3': (2, 144)}
+    """
+    found: dict[str, tuple[int, ...]] = {}
+
+    def takes(name: str):
+        return lambda _, given: found.__setitem__(name, tuple(given[0].shape))
+
+    hooks = [part.register_forward_pre_hook(takes(name)) for name, part in module.named_modules() if which(part)]
+    try:
+        with torch.inference_mode():
+            logits, _ = zoo.forward(module, x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found, logits
+
+
 def same_answers(module: nn.Module, x: torch.Tensor, before: torch.Tensor) -> bool:
     """Whether a network still gives these logits, but for rounding."""
     with torch.inference_mode():
