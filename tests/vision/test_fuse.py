@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from analysis.vision import fold, fuse, zoo  # noqa: E402
+from analysis.vision import fold, fuse, watch, zoo  # noqa: E402
 
 pytestmark = [
     pytest.mark.inference,
@@ -17,6 +17,10 @@ pytestmark = [
 
 def _kinds(module):
     return [type(part).__name__ for part in module.modules()]
+
+
+def _packed(module, size, batch):
+    return fuse.packed(module, size, *watch.shapes(module, watch.sample(size)), batch)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,7 @@ def test_the_answers_stay(name, least):
         quick = fuse.fused(copy.deepcopy(module), (224, 224))
         after, theirs = zoo.forward(quick, x, True)
         fused = _kinds(quick)
-        packed = fuse.packed(quick, (224, 224), 2)
+        packed = _packed(quick, (224, 224), 2)
         again, others = zoo.forward(packed, x, True)
     assert fused.count("FusedConvolution") >= least
     assert [one.layout for one in packed.parameters()].count(torch._mkldnn) > least
@@ -51,7 +55,7 @@ def test_packed_convolutions_of_every_kind_answer_the_same_whatever_the_batch(ba
     )
     net.eval().to(memory_format=torch.channels_last)
     before = copy.deepcopy(net)
-    packed = fuse.packed(net, (32, 32), batch)
+    packed = _packed(net, (32, 32), batch)
     assert _kinds(packed)[1:5] == ["FusedConvolution"] * 4
     for size in (1, 3, 16):
         x = torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
@@ -74,7 +78,7 @@ def test_a_weight_that_is_read_elsewhere_stays_as_it_is():
     net, x = _Reads().eval(), torch.randn(2, 3, 8, 8)
     with torch.inference_mode():
         before = net(x)
-        assert torch.equal(fuse.packed(net, (8, 8), 2)(x), before)
+        assert torch.equal(_packed(net, (8, 8), 2)(x), before)
     assert type(net.conv) is nn.Conv2d and net.conv.weight.layout is torch.strided
 
 

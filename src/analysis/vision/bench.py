@@ -327,7 +327,9 @@ def _measure_parts(names: list[str], rounds: int, store: str) -> dict:
                 }
                 clock.lap("normalise")
                 for model in models:
-                    zoo.forward(model.module, inputs[model.geometry, tuple(model.mean), tuple(model.std)], False)
+                    x = inputs[model.geometry, tuple(model.mean), tuple(model.std)]
+                    for piece in x.split(model.chunk):  # as the engine does
+                        zoo.forward(model.module, piece, False)
                 clock.lap("forward")
             options = engine.Options(batch=BATCH, folder=Path(f"{store}-{number}"))
             start = time.perf_counter()

@@ -10,6 +10,7 @@ beside a GPU. `_Answers` takes its batches through the models, on any device.
 """
 
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,9 @@ from .itemsets import ItemSet
 from .prepare import BadImage, Geometry
 
 BLOCK = 256  # items; a multiple of every sensible batch
-CPU_CHUNK = 16  # images that pass through a network at once on a CPU: larger activations leave its cache
+CACHE = (
+    20 << 20
+)  # bytes of the largest activation that passes through a network at once on a CPU: more leaves its cache
 CODE = "4"  # the engine's own version in every key: another number makes all predictions again
 LOCAL_BASE = {"imagenet-c-local": Geometry(256, 224, "bilinear")}  # as ImageNet-C was made; Tiny stays at 64 px
 
@@ -228,17 +231,32 @@ class Nets:
 def _load(name: str, options: Options):
     import torch
 
-    from . import fold, fuse, zoo
+    from . import fold, fuse, watch, zoo
 
     model = zoo.load(name)
     module = fold.folded(model.module, model.geometry.crop)
     quick = options.device == "cpu" and fuse.possible(options.precision)
     if quick:
         module = fuse.fused(module, model.geometry.crop)
-    module.to(device=options.device, dtype=_dtype(options.precision), memory_format=torch.channels_last)
-    if quick and options.precision == "fp32":
-        module = fuse.packed(module, model.geometry.crop, CPU_CHUNK)
-    return replace(model, module=module)
+    module.to(memory_format=torch.channels_last)
+    chunk = None
+    if options.device == "cpu":
+        shapes, logits = watch.shapes(module, watch.sample(model.geometry.crop))
+        chunk = _chunk(shapes.values())
+        if quick and options.precision == "fp32":
+            module = fuse.packed(module, model.geometry.crop, shapes, logits, chunk)
+    module.to(device=options.device, dtype=_dtype(options.precision))
+    return replace(model, module=module, chunk=chunk)
+
+
+def _chunk(shapes: Iterable[tuple[int, ...]]) -> int:
+    """How many images pass at once on a CPU: a power of 2, from 4 to 32; from what its layers take of `watch.sample`.
+
+    >>> _chunk([(2, 3, 224, 224), (2, 96, 112, 112)]), _chunk([(2, 3, 224, 224)])
+    (4, 32)
+    """
+    largest = 4 * max(map(math.prod, shapes)) // 2  # bytes of one of the two images
+    return min(max(1 << (CACHE // largest).bit_length() >> 1, 4), 32)
 
 
 def _dtype(precision: str):
@@ -314,7 +332,7 @@ class _Answers:
 
         from . import zoo
 
-        size = self.outcome.chunk or (CPU_CHUNK if x.device.type == "cpu" else len(x))
+        size = self.outcome.chunk or model.chunk or len(x)
         while True:
             try:
                 with torch.inference_mode():

@@ -79,32 +79,37 @@ def fused(module: nn.Module, size: tuple[int, int]) -> nn.Module:
     return _with(module, layers, x, before)
 
 
-def packed(module: nn.Module, size: tuple[int, int], batch: int) -> nn.Module:
+def packed(
+    module: nn.Module, size: tuple[int, int], shapes: dict[str, tuple[int, ...]], logits: torch.Tensor, batch: int
+) -> nn.Module:
     """A network whose convolutions hold their weights in the order in which oneDNN reads them.
 
     Parameters
     ----------
     module : in evaluation mode, float32, channels last, on the CPU, where and as which it must stay; changed in place
-    size, batch : height and width of its input in pixels, and how many images it mostly takes at once
+    size : height and width of its input, pixels
+    shapes, logits : what `watch.shapes` saw of `watch.sample(size)`
+    batch : how many images it mostly takes at once
 
     Returns
     -------
     The same object, with its own layers back in place where its answers would change.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2)).eval()
-    >>> packed(net.to(memory_format=torch.channels_last), (8, 8), 16)[0].weight.layout
+    >>> seen = watch.shapes(net.to(memory_format=torch.channels_last), watch.sample((8, 8)))
+    >>> packed(net, (8, 8), *seen, batch=16)[0].weight.layout
     torch._mkldnn
     """
-    x = watch.sample(size).to(memory_format=torch.channels_last)
-    shapes, before = watch.shapes(module, x, _is_plain_convolution)
     layers = {}
     for name, (_, *shape) in shapes.items():
-        layers[name] = layer = FusedConvolution(own := module.get_submodule(name))
+        if not _is_plain_convolution(own := module.get_submodule(name)):
+            continue
+        layers[name] = layer = FusedConvolution(own)
         weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
             own.weight.detach().to_mkldnn(), own.padding, own.stride, own.dilation, own.groups, [batch, *shape]
         )
         layer._parameters = own._parameters | {"weight": nn.Parameter(weight, requires_grad=False)}
-    return _with(module, layers, x, before)
+    return _with(module, layers, watch.sample(size), logits)
 
 
 def _with(module: nn.Module, layers: dict[str, nn.Module], x: torch.Tensor, before: torch.Tensor) -> nn.Module:

@@ -12,7 +12,7 @@ TOLERANCE = 1e-4  # of the largest logit: a thousand times what float32 rounds, 
 
 def sample(size: tuple[int, int]) -> torch.Tensor:
     """Two images of noise, always the same, of some height and width in pixels."""
-    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
 
 
 def pairs(
@@ -58,21 +58,23 @@ def pairs(
     return once, logits
 
 
-def shapes(
-    module: nn.Module, x: torch.Tensor, which: Callable[[nn.Module], bool]
-) -> tuple[dict[str, tuple[int, ...]], torch.Tensor]:
-    """The shape of the last input of each layer that was called, by name. And the logits.
+def shapes(module: nn.Module, x: torch.Tensor) -> tuple[dict[str, tuple[int, ...]], torch.Tensor]:
+    """The shape of the last input of each layer that was called with a tensor, by name. And the logits.
 
-    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
-    >>> shapes(net, sample((8, 8)), lambda part: isinstance(part, nn.Linear))[0]
-    {'3': (2, 144)}
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2)).eval()
+    >>> shapes(net, sample((8, 8)))[0]
+    {'0': (2, 3, 8, 8), '1': (2, 4, 6, 6), '2': (2, 144)}
     """
     found: dict[str, tuple[int, ...]] = {}
 
     def takes(name: str):
-        return lambda _, given: found.__setitem__(name, tuple(given[0].shape))
+        def hook(_, given):
+            if given and isinstance(given[0], torch.Tensor):
+                found[name] = tuple(given[0].shape)
 
-    hooks = [part.register_forward_pre_hook(takes(name)) for name, part in module.named_modules() if which(part)]
+        return hook
+
+    hooks = [part.register_forward_pre_hook(takes(name)) for name, part in module.named_modules() if name]
     try:
         with torch.inference_mode():
             logits, _ = zoo.forward(module, x)

@@ -40,7 +40,7 @@ class Model:
 
     `module` is in evaluation mode, float32, on the CPU; `mean` and `std` apply to pixels / 255; `weights` is the
     SHA-256 of the state dict; `label_space` is "" where nobody said what the outputs mean; `published_top1` is a
-    fraction, NaN if unknown.
+    fraction, NaN if unknown; `chunk` is how many images pass at once, None for as many as come.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Model:
     weights: str = ""
     parameter_bytes: int = 0
     notes: tuple[str, ...] = ()
+    chunk: int | None = None
 
     def preprocessing(self) -> dict:
         """Geometry, mean and standard deviation in a form for JSON: part of the key of a prediction."""
