@@ -294,7 +294,7 @@ def fuzzed(folder, seeds: list[str], first: int, end: int, batch: int = 500) -> 
     return said
 
 
-def test_made_up_pickles_neither_end_the_child_nor_surprise_it(tmp_path, capsys):
+def test_made_up_pickles_neither_end_the_child_nor_surprise_it(tmp_path, capsys, record_property):
     """Every input is refused, in one line of ours, or read; the number of one that is not makes it again."""
     seeds, chunk, started = fuzz_seeds(), min(N_FUZZ, 20_000), time.monotonic()
     read, refused, faults, answers = 0, 0, {}, []
@@ -309,6 +309,7 @@ def test_made_up_pickles_neither_end_the_child_nor_surprise_it(tmp_path, capsys)
                 with capsys.disabled():
                     rate = read / (time.monotonic() - started)
                     print(f"pickles: {read:,} of {N_FUZZ:,}, {rate:,.0f} a second", file=sys.stderr)
+    record_property("done", f"{read:,} inputs: {len(faults)} neither read nor refused in one line")
     for number, content in made_up(seeds, sorted(faults)[:9]).items():
         (tmp_path / f"{number}.pkl").write_bytes(content)
     assert not faults, f"number: fault; the inputs are in {tmp_path}"

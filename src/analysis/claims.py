@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import files, paths
+from . import files, paths, receipts
 from .errors import IntegrityError, UsageError
 
 RULES = {
@@ -398,11 +398,14 @@ def gathered() -> pd.DataFrame:
 
     Raises
     ------
-    UsageError : no notebook has run yet; IntegrityError : two rows of one key.
+    UsageError : no notebook has run yet; InputError : rows were changed after the run that wrote them;
+    IntegrityError : two rows of one key.
     """
     written = sorted((paths.figures() / "tables" / "claims").glob(files.NAMED + ".csv"))
     if not written:
         raise UsageError("claims", "no notebook has written claims yet", "run make reproduce")
+    for path in written:
+        receipts.check(path)
     frames = [pd.read_csv(path, keep_default_na=False, na_values={"effect": [""]}) for path in written]
     rows = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
     if rows.duplicated(KEY).any():

@@ -9,7 +9,7 @@ import os
 
 from . import claims as claim_table
 from . import figures as drawing
-from . import files, paths, tables
+from . import files, paths, receipts, tables
 
 
 def publish(notebook: str, *, figures: dict, claims=()) -> None:
@@ -31,5 +31,5 @@ def publish(notebook: str, *, figures: dict, claims=()) -> None:
         "run": os.environ.get("ANALYSIS_RUN_ID", ""),
         "outputs": {paths.shown(path): files.sha256(path) for path in written},
     }
-    files.write_text(paths.build() / "receipts" / f"{notebook}.json", json.dumps(receipt, indent=1) + "\n")
+    files.write_text(receipts.path_of(notebook), json.dumps(receipt, indent=1) + "\n")
     print(f"{notebook}: {len(figures)} figures and {len(claims)} claim rows written to {paths.shown(paths.figures())}")

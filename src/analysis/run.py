@@ -17,7 +17,7 @@ import time
 import uuid
 from pathlib import Path
 
-from . import errors, files, paths
+from . import errors, files, paths, receipts
 from .errors import AnalysisError, NotebookError, ResourceError, guarded
 
 # What a kernel sees is the same on every machine: seeds, threads, time zone, no window, nothing of the user's own.
@@ -142,8 +142,8 @@ def _check_cells(notebook: Path, copy: Path, died: bool) -> int:
             if output.output_type == "error":
                 if known := _known_fault(output, f"{where} cell {number}"):
                     raise known
-                said = [output.ename, str(output.evalue).strip().partition("\n")[0][:200]]
-                what = ": ".join(filter(str.strip, said)) or "an error without a name"
+                name, value = output.ename.strip(), str(output.evalue).strip().partition("\n")[0][:200]
+                what = f"{name}: {value}" if name and value else name or value or "an error without a name"
                 fault = (ResourceError if output.ename == "MemoryError" else NotebookError)(
                     "notebook", f"{where} cell {number}: {what}", "see the traceback below"
                 )
@@ -172,7 +172,7 @@ def _known_fault(output, where: str) -> AnalysisError | None:
 
 def _check_receipt(notebook: Path, run_id: str) -> list[Path]:
     """The receipt and the files it lists, each as the run left it."""
-    where, receipt = paths.shown(notebook), paths.build() / "receipts" / f"{notebook.stem}.json"
+    where, receipt = paths.shown(notebook), receipts.path_of(notebook.stem)
     try:
         content = json.loads(receipt.read_text(encoding="utf-8"))
         named, outputs = content["run"], dict(content["outputs"])

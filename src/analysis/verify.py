@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import files, paths, store, tables
+from . import files, paths, receipts, store, tables
 from .errors import AnalysisError, IntegrityError, some
 
 GIT = "git checkout it, or make data tables"
@@ -356,12 +356,10 @@ def _implied(facts: dict[str, list[dict]], entries: list[store.Entry]) -> set[tu
 
 def _figures(repair: bool) -> tuple[int, list[Finding]]:
     checked, found = 0, []
-    for receipt in sorted((paths.build() / "receipts").glob(files.NAMED + ".json")):
-        if not (paths.ROOT / "notebooks" / f"{receipt.stem}.ipynb").exists():
-            continue  # of a notebook that was taken away
+    for receipt in receipts.kept():
         try:
-            outputs = _receipt(receipt)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IntegrityError):
+            outputs = receipts.read(receipt)
+        except receipts.UNREADABLE:
             found.append(Finding(paths.shown(receipt), "not readable", f"delete it, then {REPRODUCE}", own=True))
             continue
         checked += len(outputs)
@@ -380,17 +378,10 @@ def _figures(repair: bool) -> tuple[int, list[Finding]]:
     return checked, found
 
 
-def _receipt(path: Path) -> dict[Path, str]:
-    from .sources import check
-
-    content = check.read_json(path, where=paths.shown(path))
-    return {paths.ROOT / name: str(digest) for name, digest in content["outputs"].items()}
-
-
 def _wrong(path: Path, digest: str) -> str:
     if not path.is_file():
         return "missing"
-    return "" if files.sha256(path) == digest else "not the file that the last run wrote"
+    return "" if files.sha256(path) == digest else receipts.CHANGED
 
 
 def _drawn_again(finding: Finding, path: Path, digest: str) -> Finding:

@@ -17,11 +17,11 @@ SHARE = 10 if os.environ.get("LONG") == "1" else 1 if "FAULTS_RUN" in os.environ
 
 
 def examples(name: str, most: int, few: int, **options) -> None:
-    """The settings of a kind of property: `most` examples in `make test-faults`, ten times that with LONG=1, else few.
+    """The settings of a kind of property: `most` examples in `make test-faults`, else few.
 
     The examples are the same in every run, but for LONG=1, which looks for others each time. Nothing is written.
     """
-    count = few if SHARE < 1 else int(most * SHARE)
+    count = few if SHARE < 1 else most
     calm = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # a fixture here is only a folder or a patch
     how = {"derandomize": SHARE <= 1, "database": None, "deadline": None, "suppress_health_check": calm}
     settings.register_profile(name, max_examples=count, **how, **options)

@@ -39,7 +39,7 @@ MESSAGES = "tests/faults/test_messages.py"
 GROUPS = {
     "base": (
         ("tables.py", "prediction_file.py", "store.py", "seal.py", "own.py", "files.py", "verify.py", "run.py",
-         "claims.py", "classes.py"),
+         "claims.py", "classes.py", "receipts.py"),
         ("tests/test_tables.py", "tests/test_store.py", "tests/test_files.py", "tests/test_classes.py",
          "tests/test_claims.py", "tests/test_own.py", "tests/test_verify.py", "tests/test_run.py",
          "tests/faults/test_arrays.py", "tests/faults/test_bytes.py", "src/analysis/tables.py", "src/analysis/files.py",

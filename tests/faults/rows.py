@@ -9,6 +9,7 @@ says in `why` for what reason it does not apply here. `code` is the exit code th
 `python tests/faults/rows.py` writes docs/faults.md from it, which a test holds against this list.
 """
 
+import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -429,14 +430,14 @@ def page() -> str:
         "",
         f"{len(ROWS)} faults: {tested} are injected by tests, {rest} do not apply, with the reason. `make test-faults` runs the",
         "tests fault by fault and ends with how many survived, failed and were skipped; `make test-faults FAULTS='E F2'`",
-        "runs some groups or rows, `FAULTS=quick` leaves out the heavy ones, `LONG=1` kills and flips ten times as often and",
-        f"reads 20 million made-up pickles. Heavy are {', '.join(HEAVY)}.",
+        f"runs some groups or rows, `FAULTS=quick` leaves out the heavy ones. Heavy are {', '.join(HEAVY)}.",
         "",
         "Whether each check is needed is tested too: `python tests/faults/guards.py` takes them away one by one in a copy of",
         "the code; `tests/faults/guards.csv` names the test that then fails, or the reason why none can.",
         "",
         "Exit codes: 2 usage, 3 a user's own input, 4 a shipped, pinned or stored file, 5 network, 6 the machine, 7 a notebook; a",
         "negative one is the signal.",
+        *_long(),
     ]
     for group, title in GROUPS.items():
         lines += [
@@ -451,6 +452,26 @@ def page() -> str:
                 where = "; ".join(f"`{_shown(test)}`" for test in row.tests) or f"does not apply: {row.why}"
                 lines.append(f"| {row.id} | {_cell(row.injected)} | {_cell(row.holds)} | {row.code} | {where} |")
     return "\n".join(lines) + "\n"
+
+
+def _long() -> list[str]:
+    """What a long run did, as run.py kept it."""
+    with open(Path(__file__).with_name("long.csv"), encoding="utf-8", newline="") as file:
+        done = list(csv.DictReader(file))
+    if failed := [one["test"] for one in done if one["outcome"] != "passed"]:
+        raise SystemExit(f"failed in the long run: {failed}")
+    return [
+        "",
+        "## The long run",
+        "",
+        "`make test-faults LONG=1` kills and flips ten times as often, reads 20 million made-up pickles and takes every",
+        "check away; with `FAULTS='C G5'` it does that of some rows. It does not belong to what is run for every change.",
+        "On 2 cores:",
+        "",
+        "| test | done | minutes |",
+        "|---|---|---|",
+        *(f"| `{_shown(one['test'])}` | {one['done']} | {one['minutes']} |" for one in done),
+    ]
 
 
 def _shown(test: str) -> str:

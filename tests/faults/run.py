@@ -1,9 +1,11 @@
 """`make test-faults`: run the tests that the rows of the fault list name, then count the rows.
 
 `python tests/faults/run.py E F2` takes some groups or rows, `quick` leaves out the heavy ones. The last lines say how
-many survived, failed and were skipped, with reasons; more than 5 % skipped is a failure.
+many survived, failed and were skipped, with reasons; more than 5 % skipped is a failure. With LONG=1 long.csv keeps
+what was done how often, for docs/faults.md.
 """
 
+import csv
 import os
 import runpy
 import sys
@@ -27,7 +29,7 @@ class Chosen:
             for test in row.tests:
                 function, _, pattern = test.partition("[")
                 self.wanted[function].append(pattern)
-        self.rows = {}
+        self.rows, self.done = {}, {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config, items):
@@ -46,9 +48,21 @@ class Chosen:
 
     def pytest_runtest_logreport(self, report):
         function, _, parameters = report.nodeid.partition("[")
+        if report.when == "call" and (said := dict(report.user_properties).get("done")):
+            self.done[report.nodeid] = said, report.outcome, f"{report.duration / 60:.1f}"
         if function.endswith("test_faults.py::test_fault") and (report.when == "call" or not report.passed):
             reason = report.longrepr[2].removeprefix("Skipped: ") if report.skipped else ""
             self.rows[parameters.removesuffix("]")] = report.outcome, reason
+
+
+def keep(done: dict, path: Path) -> None:
+    """Write what a long run did into the list; what another run did, of other rows, stays."""
+    if path.exists():
+        with open(path, encoding="utf-8", newline="") as file:
+            done = {test: tuple(rest) for test, *rest in list(csv.reader(file))[1:]} | done
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerows([("test", "done", "outcome", "minutes"), *((test, *done[test]) for test in sorted(done))])
 
 
 def main(asked) -> int:
@@ -66,6 +80,8 @@ def main(asked) -> int:
     os.environ["FAULTS_RUN"] = "1"
     nodes = sorted({test.partition("[")[0] for row in rows for test in row.tests})
     code = pytest.main(["-q", *nodes, *besides, str(HERE / "test_faults.py")], plugins=[chosen])
+    if os.environ.get("LONG") == "1":
+        keep(chosen.done, HERE / "long.csv")
     ended = {
         outcome: [one for one in chosen.rows if chosen.rows[one][0] == outcome]
         for outcome in ("passed", "failed", "skipped")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis import files, own, paper_rows, paths, prediction_file, publish, store, tables, verify
+from analysis import files, own, paper_rows, paths, prediction_file, publish, receipts, store, tables, verify
 from analysis.errors import AnalysisError, IntegrityError
 from analysis.figures import registry
 from analysis.sources import fetch
@@ -52,18 +52,20 @@ CONTENT = {
 
 
 @pytest.mark.parametrize("kind", CONTENT)
-def test_no_flip_or_cut_of_a_published_file_is_silent(data, kind, times):
+def test_no_flip_or_cut_of_a_published_file_is_silent(data, kind, times, record_property):
     good, name = CONTENT[kind], f"o+r/a.{kind}"
     row = (name, "https://example.org/o/r/a", hashlib.sha256(good).hexdigest(), len(good), "MIT", "x")
     tables.write_csv(pd.DataFrame([row], columns=list(tables.CSV["sources"])), "sources")
     path = paths.raw() / name
     files.write_bytes(path, good)
     assert fetch.locate(name) == path
-    for bad in [*flips(good, int(FLIPS * times)), *cuts(good)]:
+    count = int(FLIPS * times)
+    for bad in [*flips(good, count), *cuts(good)]:
         path.write_bytes(bad)
         with pytest.raises(IntegrityError, match=r"sha256|bytes"):
             fetch.locate(name)
         assert path.read_bytes() == bad
+    record_property("done", f"{count:,} flips: all refused")
     path.write_bytes(good)
     assert fetch.locate(name) == path
 
@@ -190,7 +192,7 @@ def published(_):
     receipt = paths.build() / "receipts" / f"{NOTEBOOK}.json"
 
     def read():
-        return None if verify._figures(False)[1] else {str(path): of for path, of in verify._receipt(receipt).items()}
+        return None if verify._figures(False)[1] else {str(path): of for path, of in receipts.read(receipt).items()}
 
     return receipt, read
 
@@ -234,7 +236,7 @@ def lock(data):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_no_flip_or_cut_is_silent(data, tmp_path, monkeypatch, capsys, kind, times):
+def test_no_flip_or_cut_is_silent(data, tmp_path, monkeypatch, capsys, kind, times, record_property):
     """Whatever bit it is: the reader refuses the file (the store, and verify: sees it), or reads what was written."""
     for name in ("CACHE", "FIGURES", "BUILD"):
         monkeypatch.setenv(f"ANALYSIS_{name}_DIR", str(tmp_path / name.lower()))
@@ -263,6 +265,8 @@ def test_no_flip_or_cut_is_silent(data, tmp_path, monkeypatch, capsys, kind, tim
                 each.write_bytes(good[each])
         else:
             assert path.read_bytes() == bad
+    harmless = count + len(cuts(b"")) - refused
+    record_property("done", f"{count:,} flips: {harmless} without a trace in what is read, all others refused")
     assert refused >= REFUSED.get(kind, 1) * (count + len(cuts(b"")))
     path.write_bytes(good[path])
     assert read() == expected

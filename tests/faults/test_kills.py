@@ -61,7 +61,7 @@ def kill_often(write, whole):
         except Exception as fault:
             torn, number = torn + 1, reported
             print(type(fault).__name__, fault, file=sys.stderr)
-    print(json.dumps({"torn": torn, "lost": lost, "ended": ended, "last": number, "left": left()}))
+    print(json.dumps({"kills": done, "torn": torn, "lost": lost, "ended": ended, "last": number, "left": left()}))
 """
 TABLES = """
 import numpy as np, pandas as pd
@@ -301,10 +301,11 @@ def killed(script, folder, kills):
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_killed_writer_leaves_old_or_new(tmp_path, times, writer):
+def test_a_killed_writer_leaves_old_or_new(tmp_path, times, writer, record_property):
     folder = tmp_path / "machine"
     folder.mkdir()
     found, said = killed(WRITERS[writer], folder, int(KILLS * times) if times >= 1 else 15)
+    record_property("done", f"{found['kills']:,} kills: {found['torn']} files torn, {found['lost']} writes lost")
     assert (found["torn"], found["lost"], said) == (0, 0, "")
     assert found["left"] > 0 and found["ended"] > 0, "kills fall into writes, and some writes end"
     if writer == "downloads":

@@ -1,4 +1,4 @@
-"""Properties: what holds whatever the rows, names and bytes are. 2,000 examples each, and ten times that with LONG=1.
+"""Properties: what holds whatever the rows, names and bytes are. 2,000 examples each in `make test-faults`.
 
 Within `make test` 30 examples each; the examples are the same in every run. Where the properties of the list stand:
 

@@ -1,4 +1,4 @@
-"""The store under whatever happens to it, in any order: 200 runs of 50 steps, ten times as many with LONG=1.
+"""The store under whatever happens to it, in any order: 200 runs of 50 steps in `make test-faults`.
 
 The model says of every entry and block what `get` may give: nothing, or exactly what was put. A kill leaves both open,
 a look settles it. What was damaged must be found, set aside and kept; what was not must be there. A kill is a

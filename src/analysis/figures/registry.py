@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import files, paths
+from .. import files, paths, receipts
 from ..errors import InputError, UsageError, some
 from .style import DPI, Figure, context
 
@@ -169,6 +169,7 @@ def write_figure(figure: Figure, path) -> Path:
 def _read(name: str) -> pd.DataFrame:
     path = paths.figures() / f"{name}.csv"
     wanted = get(name).columns + get(name).optional
+    receipts.check(path)
     try:
         head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
         text = [column for column in head if column in TEXT]
