@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from analysis import claims, cli, files, models, own, paths, readme, receipts, rows, sources, store, tables, verify
+from analysis import claims, cli, files, models, own, paths, publish, receipts, rows, sources, store, tables, verify
 from analysis.errors import InputError, guarded
 from analysis.figures import registry
 
@@ -225,29 +226,35 @@ def test_a_receipt_or_origin_that_cannot_be_read_is_found(machine, find):
     assert any(each.what == "not readable" and each.where in str(find()) for each in verify.verify().findings)
 
 
-def test_what_was_changed_after_its_run_is_neither_drawn_nor_gathered_nor_copied(machine, monkeypatch):
+def test_what_was_changed_after_its_run_is_neither_drawn_nor_gathered(machine):
     about = {"dataset": "d", "labels": "original", "models": "m", "verdict": "not run", "reason": "why"}
-    rows_of_claims = claims.write("n", [claims.row("F1", **about)], paths.figures() / "tables" / "claims")
-    monkeypatch.setattr(readme, "FIGURE", "made")
-    points, image, receipt = paths.figures() / "made.csv", paths.figures() / "made.png", receipts.path_of(NOTEBOOK)
+    said = claims.write("n", [claims.row("F1", **about)], paths.figures() / "tables" / "claims")
+    points, receipt = paths.figures() / "made.csv", receipts.path_of(NOTEBOOK)
     text = receipt.read_text(encoding="utf-8")
-    listed = json.loads(text)["outputs"] | {str(rows_of_claims): files.sha256(rows_of_claims)}
-    receipt.write_text(json.dumps({"run": "1", "outputs": listed}), encoding="utf-8")
-    readers = {points: lambda: registry.redraw("made"), rows_of_claims: claims.gathered, image: readme.write}
-    monkeypatch.setattr(claims, "combine", lambda: None)  # of the README, which is not written here
-    for path, read in readers.items():
+    listed = json.dumps({"outputs": json.loads(text)["outputs"] | {str(said): files.sha256(said)}})
+    for path, read in {points: lambda: registry.redraw("made"), said: claims.gathered}.items():
         good = path.read_bytes()
-        path.write_bytes(good.replace(b"3.0", b"4.0").replace(b"why", b"who").replace(b"IEND", b"IENE"))
-        assert path.read_bytes() != good
+        receipt.write_text(listed, encoding="utf-8")
+        path.write_bytes(good.replace(b"3.0", b"4.0").replace(b"why", b"who"))
         with pytest.raises(InputError, match=f"{path.name}: not the file that the last run wrote; delete it, then"):
             read()
-        if read is not readme.write:
-            for unknown in ("{", text.replace(str(path), "elsewhere")):  # no receipt of it: a file like any other
-                receipt.write_text(unknown, encoding="utf-8")
-                read()
-            receipt.write_text(json.dumps({"run": "1", "outputs": listed}), encoding="utf-8")
-            path.write_bytes(good)
+        later = receipts.path_of("02_weak_class_overlap")
+        later.write_text(json.dumps({"outputs": {str(path): files.sha256(path)}}), encoding="utf-8")
+        os.utime(receipt, (0, 0))
+        read()  # another notebook has written it since
+        later.unlink()
+        for unknown in ("{", text.replace(str(path), "elsewhere")):  # no receipt of it: a file like any other
+            receipt.write_text(unknown, encoding="utf-8")
             read()
+        receipt.write_text(listed, encoding="utf-8")
+        path.write_bytes(good)
+        read()
+
+
+def test_a_notebook_that_runs_again_writes_other_points(machine):
+    for last in (3.0, 4.0):
+        publish(NOTEBOOK, figures={"made": pd.DataFrame({"x": [0.0, 1.0], "y": [1.0, last]})})
+        assert registry.redraw("made") and str(last) in (paths.figures() / "made.csv").read_text(encoding="utf-8")
 
 
 def test_a_class_that_the_label_space_does_not_have_is_found(machine):

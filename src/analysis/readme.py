@@ -2,7 +2,7 @@
 
 import shutil
 
-from . import claims, files, paths, receipts
+from . import claims, files, paths
 from .errors import UsageError
 from .show import effect, number
 
@@ -25,7 +25,6 @@ def write() -> None:
     rows = claims.combine()
     if not drawn.exists():
         raise UsageError("readme", f"{paths.shown(drawn)}: missing", "run make reproduce first")
-    receipts.check(drawn)
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     files.write_text(readme, f"{before}{BEGIN}\n{table(chosen(rows))}{END}{after}")

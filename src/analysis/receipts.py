@@ -29,16 +29,18 @@ def read(path: Path) -> dict[Path, str]:
 
 
 def check(path: Path) -> None:
-    """Refuse a figure's points, an image or claim rows that changed after a run wrote them.
+    """Refuse a figure's points or claim rows that changed after a run wrote them.
 
     Raises
     ------
-    InputError : a receipt lists the file with another digest.
+    InputError : the newest receipt that lists the file has another digest.
     """
-    for receipt in kept():
+    for receipt in sorted(kept(), key=lambda one: one.stat().st_mtime, reverse=True):
         try:
-            digest = read(receipt).get(path)
+            digest = read(receipt).get(paths.ROOT / path)
         except UNREADABLE:  # which `analysis verify` reports
             continue
-        if digest and path.is_file() and files.sha256(path) != digest:
-            raise InputError("changed", f"{paths.shown(path)}: {CHANGED}", "delete it, then make reproduce")
+        if digest and path.is_file():
+            if files.sha256(path) != digest:
+                raise InputError("changed", f"{paths.shown(path)}: {CHANGED}", "delete it, then make reproduce")
+            return

@@ -48,8 +48,9 @@ class Chosen:
 
     def pytest_runtest_logreport(self, report):
         function, _, parameters = report.nodeid.partition("[")
-        if report.when == "call" and (said := dict(report.user_properties).get("done")):
-            self.done[report.nodeid] = said, report.outcome, f"{report.duration / 60:.1f}"
+        said = dict(report.user_properties).get("done")
+        if report.when == "call" and (said or report.failed):
+            self.done[report.nodeid] = said or "", report.outcome, f"{report.duration / 60:.1f}"
         if function.endswith("test_faults.py::test_fault") and (report.when == "call" or not report.passed):
             reason = report.longrepr[2].removeprefix("Skipped: ") if report.skipped else ""
             self.rows[parameters.removesuffix("]")] = report.outcome, reason

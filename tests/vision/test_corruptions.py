@@ -1,6 +1,7 @@
 """The 19 corruptions: the library's pictures, repeatable whatever else runs."""
 
 import hashlib
+import platform
 import random
 import subprocess
 import sys
@@ -146,7 +147,9 @@ def test_an_image_is_enlarged_as_scipy_does(channels):
         factors = (*rng.uniform(1.02, 4.5, size=2), 1)
         wanted = ndimage.zoom(image, factors, order=1)
         made = corruptions._zoom(image, factors, order=1)
-        assert made.dtype == wanted.dtype and np.array_equal(made, wanted)
+        assert made.dtype == wanted.dtype and np.allclose(made, wanted, rtol=1e-6)
+        # Elsewhere a compiler may have made SciPy's multiplications and additions one instruction.
+        assert platform.machine() != "x86_64" or np.array_equal(made, wanted)
 
 
 def test_colours_are_converted_as_scikit_image_does():

@@ -400,9 +400,31 @@ def test_short_memory_halves_the_batch(images, cut):
     assert store.get(plan.runs[0].recipe, folder=cut).about["smallest_batch"] == 2
 
 
-def _limit(x):
-    if len(x) > 2:
+def _limit(x, most=2):
+    if len(x) > most:
         raise torch.OutOfMemoryError("made up")
+
+
+def test_short_memory_of_one_network_makes_no_other_take_more_at_once(images, cut):
+    plan = planned(images.take(np.arange(16)), NETS[:2], folder=cut, batch=8)
+    sizes = {name: [] for name in NETS[:2]}
+
+    def load(name, options):
+        model = zoo.load(name)
+        small = name == NETS[1]
+
+        def before(_, given):
+            sizes[name].append(len(given[0]))
+            if not small:
+                _limit(given[0], 4)
+
+        model.module.register_forward_pre_hook(before)
+        return replace(model, chunk=2 if small else None)
+
+    engine.run_blocks(
+        predict.works(plan, [NETS[:2]]), engine.Nets(plan.options, load=load), plan.options, engine.Ticker()
+    )
+    assert sizes[NETS[0]] == [8, 4, 4] * 2 and sizes[NETS[1]] == [2] * 8
 
 
 def test_no_memory_for_one_image_is_a_fault_of_the_machine(images, cut):

@@ -1,6 +1,7 @@
 """Convolutions with their activations, and with packed weights, change no answer; what must not be touched is not."""
 
 import copy
+import warnings
 
 import pytest
 
@@ -74,12 +75,59 @@ class _Reads(nn.Module):
         return (self.conv(x) + nn.functional.conv2d(x, self.conv.weight)).mean((2, 3))
 
 
-def test_a_weight_that_is_read_elsewhere_stays_as_it_is():
-    net, x = _Reads().eval(), torch.randn(2, 3, 8, 8)
-    with torch.inference_mode():
+class _ReadsNumbers(_Reads):
+    def forward(self, x):
+        return self.conv(x).mean((2, 3)) + float(self.conv.weight.detach().numpy().sum())
+
+
+class _Weighted(_Reads):
+    """Its weight is made anew at every call."""
+
+    def __init__(self):
+        super().__init__()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nn.utils.weight_norm(self.conv)
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
+
+
+class _OneByOne(_Reads):
+    """Images go through without a batch."""
+
+    def forward(self, x):
+        return torch.stack([self.conv(one).mean((1, 2)) for one in x])
+
+
+@pytest.mark.parametrize("make", [_Reads, _ReadsNumbers, _Weighted, _OneByOne])
+def test_a_convolution_that_is_used_in_an_odd_way_stays_as_it_is(make):
+    net, x = make().eval(), torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
         before = net(x)
         assert torch.equal(_packed(net, (8, 8), 2)(x), before)
     assert type(net.conv) is nn.Conv2d and net.conv.weight.layout is torch.strided
+
+
+def test_an_input_may_be_named():
+    class Named(_Reads):
+        def forward(self, x):
+            return (self.conv(x) + self.conv(input=x)).mean((2, 3))
+
+    net, x = Named().eval(), torch.randn(2, 3, 8, 8)
+    with torch.inference_mode():
+        before = net(x)
+        assert torch.allclose(_packed(net, (8, 8), 2)(x), before, atol=1e-6)
+    assert type(net.conv) is fuse.FusedConvolution
+
+
+def test_memory_that_gives_out_in_the_check_is_told(monkeypatch):
+    def none(*_):
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(watch, "same_answers", none)
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        _packed(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval(), (8, 8), 2)
 
 
 @pytest.mark.parametrize("kind", fuse._POST_OPS)

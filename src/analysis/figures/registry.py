@@ -142,7 +142,8 @@ def redraw(name: str | None = None, *, style=None, width: float | None = None, i
 
     Raises
     ------
-    UsageError : no such figure, or not drawn yet; InputError : its CSV, or `style`, is not what it should be.
+    UsageError : no such figure, or not drawn yet; InputError : its CSV was changed after the run that wrote it, or
+    it or `style` is not what it should be.
     """
     names = [get(name).name] if name else [known for known in FIGURES if (paths.figures() / f"{known}.csv").exists()]
     if not names:
@@ -150,6 +151,7 @@ def redraw(name: str | None = None, *, style=None, width: float | None = None, i
     folder = paths.figures() if into is None else Path(into)
     written = []
     for each in names:
+        receipts.check(paths.figures() / f"{each}.csv")
         figure = show(each, _read(each), style=style, width=width)
         written += [write_figure(figure, folder / f"{each}{suffix}") for suffix in (".pdf", ".png")]
     return written
@@ -169,7 +171,6 @@ def write_figure(figure: Figure, path) -> Path:
 def _read(name: str) -> pd.DataFrame:
     path = paths.figures() / f"{name}.csv"
     wanted = get(name).columns + get(name).optional
-    receipts.check(path)
     try:
         head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
         text = [column for column in head if column in TEXT]

@@ -26,9 +26,9 @@ from .itemsets import ItemSet
 from .prepare import BadImage, Geometry
 
 BLOCK = 256  # items; a multiple of every sensible batch
-CACHE = (
-    20 << 20
-)  # bytes of the largest activation that passes through a network at once on a CPU: more leaves its cache
+# Bytes of the largest activation that passes through a network at once on a CPU: about what a cache holds, and one
+# number for all machines, so that they round alike.
+CACHE = 20 << 20
 CODE = "4"  # the engine's own version in every key: another number makes all predictions again
 LOCAL_BASE = {"imagenet-c-local": Geometry(256, 224, "bilinear")}  # as ImageNet-C was made; Tiny stays at 64 px
 
@@ -250,13 +250,13 @@ def _load(name: str, options: Options):
 
 
 def _chunk(shapes: Iterable[tuple[int, ...]]) -> int:
-    """How many images pass at once on a CPU: a power of 2, from 4 to 32; from what its layers take of `watch.sample`.
+    """How many images pass at once on a CPU: a power of 2, from 4 to 16; from what its layers take of `watch.sample`.
 
     >>> _chunk([(2, 3, 224, 224), (2, 96, 112, 112)]), _chunk([(2, 3, 224, 224)])
-    (4, 32)
+    (4, 16)
     """
-    largest = 4 * max(map(math.prod, shapes)) // 2  # bytes of one of the two images
-    return min(max(1 << (CACHE // largest).bit_length() >> 1, 4), 32)
+    largest = 4 * max(map(math.prod, shapes), default=0) // 2  # bytes of one of the two images
+    return min(max(1 << (CACHE // max(largest, 1)).bit_length() >> 1, 4), 16)
 
 
 def _dtype(precision: str):
@@ -332,7 +332,7 @@ class _Answers:
 
         from . import zoo
 
-        size = self.outcome.chunk or model.chunk or len(x)
+        size = min(one for one in (self.outcome.chunk, model.chunk, len(x)) if one)
         while True:
             try:
                 with torch.inference_mode():

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from . import watch
+from . import devices, watch
 
 # The names of oneDNN, by the names of the classes: timm has some of its own beside those of torch.
 _POST_OPS = {
@@ -41,9 +41,9 @@ class FusedConvolution(nn.Conv2d):
 
     post_op = ("none", [], "")
 
-    def forward(self, x):
+    def forward(self, input):
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, *self.post_op
+            input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, *self.post_op
         )
 
 
@@ -102,7 +102,8 @@ def packed(
     """
     layers = {}
     for name, (_, *shape) in shapes.items():
-        if not _is_plain_convolution(own := module.get_submodule(name)):
+        own = module.get_submodule(name)
+        if not _is_plain_convolution(own) or own._parameters.get("weight") is None or len(shape) != 3:
             continue
         layers[name] = layer = FusedConvolution(own)
         weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
@@ -113,12 +114,14 @@ def packed(
 
 
 def _with(module: nn.Module, layers: dict[str, nn.Module], x: torch.Tensor, before: torch.Tensor) -> nn.Module:
-    """The network with other layers, or with its own if those answer otherwise."""
+    """The network with other layers, or with its own if those answer otherwise, or not at all."""
     own = {name: module.get_submodule(name) for name in layers}
     _put(module, layers.items())
     try:
         same = not layers or watch.same_answers(module, x, before)
-    except RuntimeError:  # the network's code reads a weight itself
+    except Exception as fault:  # such as a network whose code reads a weight itself
+        if devices.out_of_memory(fault):
+            raise
         same = False
     if not same:
         _put(module, own.items())
