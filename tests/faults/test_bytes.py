@@ -266,7 +266,7 @@ def test_no_flip_or_cut_is_silent(data, tmp_path, monkeypatch, capsys, kind, tim
         else:
             assert path.read_bytes() == bad
     harmless = count + len(cuts(b"")) - refused
-    record_property("done", f"{count:,} flips: {harmless} without a trace in what is read, all others refused")
+    record_property("done", f"{count:,} flips: {harmless:,} without a trace in what is read, all others refused")
     assert refused >= REFUSED.get(kind, 1) * (count + len(cuts(b"")))
     path.write_bytes(good[path])
     assert read() == expected
