@@ -466,7 +466,7 @@ def _long() -> list[str]:
         "",
         "`make test-faults LONG=1` kills and flips ten times as often, reads 20 million made-up pickles and takes every",
         "check away; with `FAULTS='C G5'` it does that of some rows. It does not belong to what is run for every change.",
-        "On 2 cores:",
+        "On 2 cores, in part beside other work:",
         "",
         "| test | done | minutes |",
         "|---|---|---|",
