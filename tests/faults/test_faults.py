@@ -56,7 +56,7 @@ def test_the_page_is_the_list():
 
 
 def test_the_runner_counts_the_rows_that_were_asked_for():
-    command = [sys.executable, ROOT / "tests" / "faults" / "run.py", "P4", "P5"]
+    command = [sys.executable, ROOT / "tests" / "faults" / "run.py", "P1", "P5"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0 and "faults: 2 survived, 0 failed, 0 skipped" in done.stdout, done.stdout + done.stderr
     done = subprocess.run([*command, "Q1"], capture_output=True, text=True, encoding="utf-8")
