@@ -121,6 +121,15 @@ def test_an_input_may_be_named():
     assert type(net.conv) is fuse.FusedConvolution
 
 
+def test_a_processor_that_knows_no_order_of_weights_keeps_the_layers(monkeypatch):
+    def none(*_):
+        raise RuntimeError("could not create a primitive descriptor")
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten()).eval()
+    monkeypatch.setattr(fuse, "_in_order", none)
+    assert _kinds(_packed(net, (8, 8), 2))[1:] == ["Conv2d", "Conv2d", "Flatten"]
+
+
 def test_memory_that_gives_out_in_the_check_is_told(monkeypatch):
     def none(*_):
         raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")

@@ -543,6 +543,6 @@ def _ids(values, where: str) -> np.ndarray:
 
 
 def _text(values) -> np.ndarray | None:
-    return (
-        None if values is None else np.array(["" if _is_missing(v) else str(v).strip() for v in values], dtype=object)
-    )
+    if values is None:
+        return None
+    return np.array(["" if _is_missing(value) else str(value).strip() for value in values], dtype=object)

@@ -101,16 +101,26 @@ def packed(
     torch._mkldnn
     """
     layers = {}
-    for name, (_, *shape) in shapes.items():
-        own = module.get_submodule(name)
-        if not _is_plain_convolution(own) or own._parameters.get("weight") is None or len(shape) != 3:
-            continue
-        layers[name] = layer = FusedConvolution(own)
-        weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
-            own.weight.detach().to_mkldnn(), own.padding, own.stride, own.dilation, own.groups, [batch, *shape]
-        )
-        layer._parameters = own._parameters | {"weight": nn.Parameter(weight, requires_grad=False)}
+    try:
+        for name, (_, *shape) in shapes.items():
+            own = module.get_submodule(name)
+            if _is_plain_convolution(own) and own._parameters.get("weight") is not None and len(shape) == 3:
+                layers[name] = _in_order(own, [batch, *shape])
+    except RuntimeError as fault:  # a oneDNN that knows no such order
+        if devices.out_of_memory(fault):
+            raise
+        return module
     return _with(module, layers, watch.sample(size), logits)
+
+
+def _in_order(convolution: nn.Conv2d, shape: list[int]) -> FusedConvolution:
+    """The same convolution, for inputs of this shape, with the weight in oneDNN's order."""
+    layer = FusedConvolution(convolution)
+    weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
+        layer.weight.detach().to_mkldnn(), layer.padding, layer.stride, layer.dilation, layer.groups, shape
+    )
+    layer._parameters = convolution._parameters | {"weight": nn.Parameter(weight, requires_grad=False)}
+    return layer
 
 
 def _with(module: nn.Module, layers: dict[str, nn.Module], x: torch.Tensor, before: torch.Tensor) -> nn.Module:
