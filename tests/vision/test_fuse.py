@@ -20,16 +20,12 @@ def _kinds(module):
     return [type(part).__name__ for part in module.modules()]
 
 
-def _packed(module, size, batch):
-    return fuse.packed(module, size, *watch.shapes(module, watch.sample(size)), batch)
-
-
 @pytest.mark.parametrize(
-    ("name", "least"),
-    [("mobilenetv3_small_050", 40), ("lcnet_050", 30), ("regnety_002", 50), ("efficientnet_b0", 60),
-     ("convnext_atto", 12), ("tf_efficientnet_lite0", 28)],
+    ("name", "least", "points"),
+    [("mobilenetv3_small_050", 40, 19), ("lcnet_050", 30, 5), ("regnety_002", 50, 26), ("efficientnet_b0", 60, 32),
+     ("convnext_atto", 12, 0), ("tf_efficientnet_lite0", 28, 0)],
 )  # fmt: skip
-def test_the_answers_stay(name, least):
+def test_the_answers_stay(name, least, points):
     module = fold.folded(zoo.load(f"timm-random/{name}").module, (224, 224)).to(memory_format=torch.channels_last)
     x = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(2)).to(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -37,10 +33,11 @@ def test_the_answers_stay(name, least):
         quick = fuse.fused(copy.deepcopy(module), (224, 224))
         after, theirs = zoo.forward(quick, x, True)
         fused = _kinds(quick)
-        packed = _packed(quick, (224, 224), 2)
+        packed = fuse.packed(quick, (224, 224), 2)
         again, others = zoo.forward(packed, x, True)
     assert fused.count("FusedConvolution") >= least
-    assert [one.layout for one in packed.parameters()].count(torch._mkldnn) > least
+    assert _kinds(packed).count("PointConvolution") == points
+    assert [one.layout for one in packed.parameters()].count(torch._mkldnn) > least - points
     for found, wanted in ((after, before), (theirs, features), (again, before), (others, features)):
         assert torch.allclose(found, wanted, rtol=1e-4, atol=float(wanted.abs().max()) * 1e-5)
 
@@ -56,12 +53,24 @@ def test_packed_convolutions_of_every_kind_answer_the_same_whatever_the_batch(ba
     )
     net.eval().to(memory_format=torch.channels_last)
     before = copy.deepcopy(net)
-    packed = _packed(net, (32, 32), batch)
+    packed = fuse.packed(net, (32, 32), batch)
     assert _kinds(packed)[1:5] == ["FusedConvolution"] * 4
     for size in (1, 3, 16):
         x = torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
         with torch.inference_mode():
             assert torch.allclose(packed(x), before(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [None, *fuse._POST_OPS])
+def test_a_convolution_of_one_pixel_is_a_linear_layer_with_the_same_answers(kind):
+    activation = [] if kind is None else [getattr(nn, kind)()]
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 8, 1, stride=2), *activation, nn.Flatten()).eval()
+    x = 9 * torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = net(x)
+        quick = fuse.packed(fuse.fused(net, (16, 16)), (16, 16), 16)
+        assert type(quick[1]) is fuse.PointConvolution
+        assert torch.allclose(quick(x), before, rtol=1e-5, atol=1e-6)
 
 
 class _Reads(nn.Module):
@@ -105,7 +114,7 @@ def test_a_convolution_that_is_used_in_an_odd_way_stays_as_it_is(make):
     net, x = make().eval(), torch.randn(2, 3, 8, 8)
     with torch.no_grad():
         before = net(x)
-        assert torch.equal(_packed(net, (8, 8), 2)(x), before)
+        assert torch.equal(fuse.packed(net, (8, 8), 2)(x), before)
     assert type(net.conv) is nn.Conv2d and net.conv.weight.layout is torch.strided
 
 
@@ -117,7 +126,7 @@ def test_an_input_may_be_named():
     net, x = Named().eval(), torch.randn(2, 3, 8, 8)
     with torch.inference_mode():
         before = net(x)
-        assert torch.allclose(_packed(net, (8, 8), 2)(x), before, atol=1e-6)
+        assert torch.allclose(fuse.packed(net, (8, 8), 2)(x), before, atol=1e-6)
     assert type(net.conv) is fuse.FusedConvolution
 
 
@@ -127,7 +136,7 @@ def test_a_processor_that_knows_no_order_of_weights_keeps_the_layers(monkeypatch
 
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten()).eval()
     monkeypatch.setattr(fuse, "_in_order", none)
-    assert _kinds(_packed(net, (8, 8), 2))[1:] == ["Conv2d", "Conv2d", "Flatten"]
+    assert _kinds(fuse.packed(net, (8, 8), 2))[1:] == ["Conv2d", "Conv2d", "Flatten"]
 
 
 def test_memory_that_gives_out_in_the_check_is_told(monkeypatch):
@@ -136,7 +145,7 @@ def test_memory_that_gives_out_in_the_check_is_told(monkeypatch):
 
     monkeypatch.setattr(watch, "same_answers", none)
     with pytest.raises(RuntimeError, match="not enough memory"):
-        _packed(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval(), (8, 8), 2)
+        fuse.packed(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval(), (8, 8), 2)
 
 
 @pytest.mark.parametrize("kind", fuse._POST_OPS)
@@ -147,7 +156,7 @@ def test_every_activation_is_the_one_of_torch(kind):
     with torch.inference_mode():
         before = net(x)
         quick = fuse.fused(net, (16, 16))
-        assert _kinds(quick)[1:] == ["FusedConvolution", "Identity", "Flatten"]
+        assert [type(layer).__name__ for layer in quick] == ["FusedConvolution", "Identity", "Flatten"]
         assert torch.allclose(quick(x), before, rtol=1e-5, atol=1e-5)
 
 

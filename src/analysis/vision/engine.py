@@ -10,7 +10,6 @@ beside a GPU. `_Answers` takes its batches through the models, on any device.
 """
 
 import hashlib
-import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,10 +25,8 @@ from .itemsets import ItemSet
 from .prepare import BadImage, Geometry
 
 BLOCK = 256  # items; a multiple of every sensible batch
-# Bytes of the largest activation that passes through a network at once on a CPU: about what a cache holds, and one
-# number for all machines, so that they round alike.
-CACHE = 20 << 20
-CODE = "4"  # the engine's own version in every key: another number makes all predictions again
+CPU_CHUNK = 16  # images that pass through a network at once on a CPU: more take more memory, but hardly less time
+CODE = "5"  # the engine's own version in every key: another number makes all predictions again
 LOCAL_BASE = {"imagenet-c-local": Geometry(256, 224, "bilinear")}  # as ImageNet-C was made; Tiny stays at 64 px
 
 
@@ -231,7 +228,7 @@ class Nets:
 def _load(name: str, options: Options):
     import torch
 
-    from . import fold, fuse, watch, zoo
+    from . import fold, fuse, zoo
 
     model = zoo.load(name)
     module = fold.folded(model.module, model.geometry.crop)
@@ -239,24 +236,10 @@ def _load(name: str, options: Options):
     if quick:
         module = fuse.fused(module, model.geometry.crop)
     module.to(memory_format=torch.channels_last)
-    chunk = None
-    if options.device == "cpu":
-        shapes, logits = watch.shapes(module, watch.sample(model.geometry.crop))
-        chunk = _chunk(shapes.values())
-        if quick and options.precision == "fp32":
-            module = fuse.packed(module, model.geometry.crop, shapes, logits, chunk)
+    if quick and options.precision == "fp32":
+        module = fuse.packed(module, model.geometry.crop, CPU_CHUNK)
     module.to(device=options.device, dtype=_dtype(options.precision))
-    return replace(model, module=module, chunk=chunk)
-
-
-def _chunk(shapes: Iterable[tuple[int, ...]]) -> int:
-    """How many images pass at once on a CPU: a power of 2, from 4 to 16; from what its layers take of `watch.sample`.
-
-    >>> _chunk([(2, 3, 224, 224), (2, 96, 112, 112)]), _chunk([(2, 3, 224, 224)])
-    (4, 16)
-    """
-    largest = 4 * max(map(math.prod, shapes), default=0) // 2  # bytes of one of the two images
-    return min(max(1 << (CACHE // max(largest, 1)).bit_length() >> 1, 4), 16)
+    return replace(model, module=module, chunk=CPU_CHUNK if options.device == "cpu" else None)
 
 
 def _dtype(precision: str):

@@ -37,6 +37,7 @@ class FusedConvolution(nn.Conv2d):
     def __init__(self, convolution: nn.Conv2d, activation: nn.Module | None = None):
         self.__dict__.update(convolution.__dict__)  # all that a layer is, the same parameters included
         if activation is not None:
+            self._modules = {"activation": activation}
             self.post_op = _POST_OPS[type(activation).__name__]
 
     post_op = ("none", [], "")
@@ -45,6 +46,27 @@ class FusedConvolution(nn.Conv2d):
         return torch.ops.mkldnn._convolution_pointwise(
             input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, *self.post_op
         )
+
+
+class PointConvolution(nn.Conv2d):
+    """A 1x1 convolution of images of one pixel, such as those of squeeze-and-excitation, as what it is: a linear layer.
+
+    oneDNN takes longer to choose its way of a convolution than such a small one takes.
+
+    >>> convolution, x = nn.Conv2d(3, 4, 1), torch.randn(2, 3, 1, 1)
+    >>> with torch.inference_mode():
+    ...     torch.allclose(PointConvolution(convolution)(x), convolution(x), atol=1e-6)
+    True
+    """
+
+    def __init__(self, convolution: nn.Conv2d):
+        self.__dict__.update(convolution.__dict__)
+
+    def forward(self, input):
+        output = nn.functional.linear(input.flatten(1), self.weight.flatten(1), self.bias)
+        for activation in self._modules.values():
+            output = activation(output)
+        return output[:, :, None, None]
 
 
 def possible(precision: str) -> bool:
@@ -79,38 +101,38 @@ def fused(module: nn.Module, size: tuple[int, int]) -> nn.Module:
     return _with(module, layers, x, before)
 
 
-def packed(
-    module: nn.Module, size: tuple[int, int], shapes: dict[str, tuple[int, ...]], logits: torch.Tensor, batch: int
-) -> nn.Module:
-    """A network whose convolutions hold their weights in the order in which oneDNN reads them.
+def packed(module: nn.Module, size: tuple[int, int], batch: int) -> nn.Module:
+    """A network whose convolutions hold their weights in the order in which oneDNN reads them, or are linear layers.
 
     Parameters
     ----------
     module : in evaluation mode, float32, channels last, on the CPU, where and as which it must stay; changed in place
     size : height and width of its input, pixels
-    shapes, logits : what `watch.shapes` saw of `watch.sample(size)`
     batch : how many images it mostly takes at once
 
     Returns
     -------
     The same object, with its own layers back in place where its answers would change.
 
-    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2)).eval()
-    >>> seen = watch.shapes(net.to(memory_format=torch.channels_last), watch.sample((8, 8)))
-    >>> packed(net, (8, 8), *seen, batch=16)[0].weight.layout
-    torch._mkldnn
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(6), nn.Conv2d(4, 2, 1), nn.Flatten()).eval()
+    >>> net = packed(net.to(memory_format=torch.channels_last), (8, 8), batch=16)
+    >>> net[0].weight.layout, type(net[2]).__name__
+    (torch._mkldnn, 'PointConvolution')
     """
+    x = watch.sample(size)
+    shapes, before = watch.shapes(module, x)
     layers = {}
     try:
         for name, (_, *shape) in shapes.items():
             own = module.get_submodule(name)
             if _is_plain_convolution(own) and own._parameters.get("weight") is not None and len(shape) == 3:
-                layers[name] = _in_order(own, [batch, *shape])
+                point = shape[1:] == [1, 1] == [*own.kernel_size] and own.groups == 1 and own.padding == (0, 0)
+                layers[name] = PointConvolution(own) if point else _in_order(own, [batch, *shape])
     except RuntimeError as fault:  # a oneDNN that knows no such order
         if devices.out_of_memory(fault):
             raise
         return module
-    return _with(module, layers, watch.sample(size), logits)
+    return _with(module, layers, x, before)
 
 
 def _in_order(convolution: nn.Conv2d, shape: list[int]) -> FusedConvolution:
